@@ -1,0 +1,1 @@
+"""Controllers: decisions as data in, data out."""

@@ -1,0 +1,74 @@
+"""The two problems with their timing and setpoints."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controllers.problem import Problem
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """A setpoint over the batch: piecewise constant, each value holds until the next.
+
+    Attributes:
+        hours: when each value begins, hours since inoculation, rising, first one 0, shape (rows,).
+        values: setpoints in the output's unit, shape (rows,).
+    """
+
+    hours: Floats
+    values: Floats
+
+    def __post_init__(self) -> None:
+        """Refuse rows that are not in order or not finite."""
+        if self.hours.shape != self.values.shape or self.hours.ndim != 1 or not self.hours.size:
+            raise ValueError("a schedule needs one value for each hour, and at least one")
+        if not (np.all(np.isfinite(self.hours)) and np.all(np.isfinite(self.values))):
+            raise ValueError("a schedule needs finite hours and values")
+        if self.hours[0] != 0.0 or np.any(np.diff(self.hours) <= 0.0):
+            raise ValueError("a schedule must begin at 0 h, with hours that rise")
+
+    def at(self, time_h: float) -> float:
+        """Setpoint at a time in hours since inoculation; before it, the first one."""
+        row = int(np.searchsorted(self.hours, time_h, side="right")) - 1
+        return float(self.values[max(row, 0)])
+
+
+@dataclass(frozen=True)
+class FeedSettings:
+    """The economic problem.
+
+    Attributes:
+        problem: what is optimised, to harvest.
+        interval_s: time between two solves.
+    """
+
+    problem: Problem
+    interval_s: float
+
+
+@dataclass(frozen=True)
+class GasSettings:
+    """The tracking problem, solved in every cycle.
+
+    Attributes:
+        problem: what is optimised.
+        piece_s: length of one piece of the horizon.
+        setpoints: setpoint of each tracked output over the batch.
+    """
+
+    problem: Problem
+    piece_s: float
+    setpoints: Mapping[str, Schedule]
+
+
+@dataclass(frozen=True)
+class ControlSettings:
+    """Both problems."""
+
+    feed: FeedSettings
+    gas: GasSettings

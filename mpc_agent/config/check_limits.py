@@ -1,0 +1,171 @@
+"""Whether limits, times and recipe are possible, one by one and together."""
+
+from collections.abc import Iterator
+
+from controllers.recipe import Recipe
+from mpc_agent.config.check_names import Finding
+from mpc_agent.config.faults import KeyPath
+from mpc_agent.config.schema_control import ControlSection
+from mpc_agent.config.schema_general import BatchSection, ClockSection, CycleSection, ModelSection
+from mpc_agent.config.schema_safety import SafetySection
+from mpc_agent.drivers.tagmap import DriverSettings, OpcuaSettings, TagMapSettings
+from mpc_agent.values import Mode
+from plant_models.model import PlantModel
+
+
+def check_times(
+    cycle: CycleSection, clock: ClockSection, control: ControlSection | None
+) -> Iterator[Finding]:
+    """Deadline against period, and solves that would come more often than cycles."""
+    if clock.kind == "wall" and cycle.deadline_s >= cycle.period_s:
+        yield ("cycle", "deadline_s"), f"must be below period_s, {cycle.period_s:g}"
+    if control is not None:
+        if control.feed.interval_s < cycle.period_s:
+            path: KeyPath = ("control", "feed", "interval_s")
+            yield path, f"must be at least cycle.period_s, {cycle.period_s:g}"
+        reach_s = control.gas.pieces * control.gas.piece_s
+        if reach_s < cycle.period_s:
+            text = f"the horizon, {reach_s:g} s, must reach over one cycle, {cycle.period_s:g} s"
+            yield ("control", "gas", "pieces"), text
+
+
+def check_driver(
+    driver: DriverSettings, cycle: CycleSection, clock: ClockSection
+) -> Iterator[Finding]:
+    """Whether the plant is read fast enough for the rhythm."""
+    if isinstance(driver, OpcuaSettings) and clock.kind == "wall":
+        scan_s = driver.timeouts.scan_s
+        if scan_s + cycle.deadline_s >= cycle.period_s:
+            text = f"with cycle.deadline_s, {cycle.deadline_s:g}, must stay below cycle.period_s"
+            yield ("driver", "timeouts", "scan_s"), f"{text}, {cycle.period_s:g}"
+
+
+def check_handshake(
+    tags: TagMapSettings, cycle: CycleSection, clock: ClockSection
+) -> Iterator[Finding]:
+    """Nodes that the target mode and the clock need."""
+    top: KeyPath = ("tags", "handshake")
+    if cycle.target_mode is Mode.CONTROL:
+        needed = ("remote_enable", "request", "active", "heartbeat")
+        missing = [name for name in needed if getattr(tags.handshake, name) is None]
+        if missing:
+            yield top, f"needs {', '.join(missing)} for cycle.target_mode CONTROL"
+    if clock.kind == "plant" and tags.handshake.clock is None:
+        yield top, "needs clock for clock.kind plant"
+
+
+def check_feasible(
+    control: ControlSection, safety: SafetySection, model: PlantModel, initial_volume_L: float
+) -> Iterator[Finding]:
+    """What is decided against what is guarded, volumes, and sums of gases."""
+    decided = {("feed", name): item for name, item in control.feed.inputs.items()}
+    decided |= {("gas", name): item for name, item in control.gas.inputs.items()}
+    for (problem, name), item in decided.items():
+        path: KeyPath = ("control", problem, "inputs", name)
+        guarded = safety.inputs.get(name)
+        if guarded is None:
+            yield path, "has no limits in safety.inputs"
+        elif item.lower < guarded.lower or item.upper > guarded.upper:
+            bounds = f"{guarded.lower:g}..{guarded.upper:g}"
+            yield path, f"must stay within safety.inputs.{name}, {bounds}"
+        if name in model.volume_flows and item.lower < 0:
+            yield (*path, "lower"), "must not be negative for a feed"
+    for problem, part in (("feed", control.feed), ("gas", control.gas)):
+        for i, limit in enumerate(part.limits):
+            if (
+                limit.output == model.volume
+                and limit.upper is not None
+                and limit.upper <= initial_volume_L
+            ):
+                path = ("control", problem, "limits", i, "upper")
+                yield path, f"must be above the volume at inoculation, {initial_volume_L:g} L"
+
+
+def check_safety(
+    safety: SafetySection, model: PlantModel, cycle: CycleSection, initial_volume_L: float
+) -> Iterator[Finding]:
+    """Whether the guard can keep its promises."""
+    if safety.max_volume_L <= initial_volume_L:
+        path: KeyPath = ("safety", "max_volume_L")
+        yield path, f"must be above the volume at inoculation, {initial_volume_L:g} L"
+    if safety.validity_s <= cycle.period_s:
+        path = ("safety", "validity_s")
+        yield path, f"must be longer than a cycle, {cycle.period_s:g} s"
+    for name, item in safety.inputs.items():
+        if name in model.volume_flows and item.lower != 0:
+            yield (
+                ("safety", "inputs", name, "lower"),
+                "must be 0 for a feed: it must be able to stop",
+            )
+    gases = [
+        name for name in safety.inputs if name in model.inputs if name not in model.volume_flows
+    ]
+    missing = [name for name in gases if name not in safety.sparge_gives_way]
+    if missing:
+        yield ("safety", "sparge_gives_way"), f"must name every written gas: {', '.join(missing)}"
+    for what in ("lower", "safe"):
+        total = sum(getattr(safety.inputs[name], what) for name in gases)
+        if total > safety.max_sparge_L_per_h:
+            text = f"is below the sum of the gases' {what} values, {total:g} L/h"
+            yield ("safety", "max_sparge_L_per_h"), text
+
+
+def check_fallbacks(
+    safety: SafetySection, control: ControlSection, cycle: CycleSection
+) -> Iterator[Finding]:
+    """Plans must count as fresh at least until the next one is due."""
+    for problem, part, due_s in (
+        ("feed", safety.fallbacks.feed, control.feed.interval_s),
+        ("gas", safety.fallbacks.gas, cycle.period_s),
+    ):
+        if part.fresh_s < due_s:
+            path = ("safety", "fallbacks", problem, "fresh_s")
+            yield path, f"must be at least the time between two solves, {due_s:g} s"
+
+
+def check_recipe(
+    recipe: Recipe,
+    batch: BatchSection | None,
+    safety: SafetySection | None,
+    model: PlantModel,
+    initial_volume_L: float,
+) -> Iterator[Finding]:
+    """Whether the approved profile covers the batch and stays inside the limits."""
+    path: KeyPath = ("recipe", "file")
+    for name in recipe.rates:
+        if name not in model.volume_flows:
+            flows = ", ".join(model.volume_flows)
+            yield path, f"gives a rate for {name}, which is no feed of {model.name} ({flows})"
+    if batch is not None and recipe.end_h < batch.harvest_h:
+        yield path, f"ends at {recipe.end_h:g} h, before the harvest at {batch.harvest_h:g} h"
+    if safety is None:
+        return
+    for name, item in safety.inputs.items():
+        if name not in model.volume_flows:
+            continue
+        if name not in recipe.rates:
+            yield path, f"says nothing about {name}, which the agent writes"
+        elif float(max(recipe.rates[name])) > item.upper:
+            highest = float(max(recipe.rates[name]))
+            yield path, f"asks for {highest:g} L/h of {name}, above safety.inputs.{name}.upper"
+    volume_L = initial_volume_L + recipe_volume_L(recipe)
+    if volume_L > safety.max_volume_L:
+        yield path, f"fills the vessel to {volume_L:.4g} L, above safety.max_volume_L"
+
+
+def recipe_volume_L(recipe: Recipe) -> float:
+    """Volume that a recipe adds altogether."""
+    ends = [*recipe.times_h[1:], recipe.end_h]
+    hours = [end - start for start, end in zip(recipe.times_h, ends, strict=True)]
+    return float(
+        sum(
+            rate * duration
+            for rates in recipe.rates.values()
+            for rate, duration in zip(rates, hours, strict=True)
+        )
+    )
+
+
+def initial_volume_L(section: ModelSection, model: PlantModel) -> float:
+    """Volume at inoculation."""
+    return section.initial.get(model.volume, model.states[model.volume].initial)

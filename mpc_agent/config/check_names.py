@@ -1,0 +1,181 @@
+"""Whether every name in a configuration exists in the model, and every tag fits."""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from mpc_agent.config.faults import KeyPath, alternatives
+from mpc_agent.config.schema_control import ControlSection, ProblemSection
+from mpc_agent.config.schema_estimation import EstimationSection, SignalsSection
+from mpc_agent.config.schema_general import ModelSection
+from mpc_agent.config.schema_safety import SafetySection
+from mpc_agent.drivers.tag_building import TagMapError, build_tag_map
+from mpc_agent.drivers.tagmap import TagMapSettings
+from plant_models.model import PlantModel
+
+Finding = tuple[KeyPath, str]
+"""A key and what is wrong with it."""
+
+
+def unknown(path: KeyPath, name: str, known: Iterable[str], what: str) -> Iterator[Finding]:
+    """A finding when a name is not one of those known."""
+    names = tuple(known)
+    if name not in names:
+        yield path, f"{name!r} is no {what}; {alternatives(name, names)}"
+
+
+def check_model(section: ModelSection, model: PlantModel) -> Iterator[Finding]:
+    """Names and values that the configuration gives to the model."""
+    for name, value in section.parameters.items():
+        path = ("model", "parameters", name)
+        yield from unknown(path, name, model.parameters, f"parameter of {model.name}")
+        known = model.parameters.get(name)
+        if known is not None and not known.lower <= value <= known.upper:
+            yield path, f"must be within {known.lower:g}..{known.upper:g} {known.unit}"
+    for name, value in section.initial.items():
+        path = ("model", "initial", name)
+        yield from unknown(path, name, model.states, f"state of {model.name}")
+        state = model.states.get(name)
+        if state is not None and not state.lower <= value <= state.upper:
+            yield path, f"must be within {state.lower:g}..{state.upper:g} {state.unit}"
+
+
+def check_signal_names(section: SignalsSection, model: PlantModel) -> Iterator[Finding]:
+    """Signals and assays that the model does not have."""
+    for group, names in (("online", section.online), ("assays", section.assays)):
+        for name in names:
+            path = ("signals", group, name)
+            yield from unknown(path, name, model.outputs_info, f"output of {model.name}")
+
+
+def check_estimation(
+    section: EstimationSection, model: PlantModel, values: ModelSection
+) -> Iterator[Finding]:
+    """States without an uncertainty, unknown ones, and bounds of adapted parameters."""
+    top: KeyPath = ("estimation", "uncertainty")
+    for name in section.uncertainty:
+        yield from unknown((*top, name), name, model.states, f"state of {model.name}")
+    missing = [name for name in model.states if name not in section.uncertainty]
+    if missing:
+        yield top, f"says nothing about {', '.join(missing)}"
+    for name, adapted in section.adapted.items():
+        path: KeyPath = ("estimation", "adapted", name)
+        yield from unknown(path, name, model.parameters, f"parameter of {model.name}")
+        known = model.parameters.get(name)
+        if known is None:
+            continue
+        if adapted.lower < known.lower or adapted.upper > known.upper:
+            bounds = f"{known.lower:g}..{known.upper:g} {known.unit}"
+            yield path, f"must stay within the model's bounds, {bounds}"
+        value = values.parameters.get(name, known.value)
+        if not adapted.lower <= value <= adapted.upper:
+            yield path, f"must include the model's value, {value:g} {known.unit}"
+
+
+def check_control_names(section: ControlSection, model: PlantModel) -> Iterator[Finding]:
+    """Inputs, outputs and states of the two problems that the model does not have."""
+    for problem, part in (("feed", section.feed), ("gas", section.gas)):
+        yield from _check_problem(("control", problem), part, model)
+    feed, gas = section.feed, section.gas
+    yield from unknown(
+        ("control", "feed", "maximise", "output"),
+        feed.maximise.output,
+        model.outputs_info,
+        f"output of {model.name}",
+    )
+    for name in gas.tracked:
+        path = ("control", "gas", "tracked", name)
+        yield from unknown(path, name, model.outputs_info, f"output of {model.name}")
+    for name in sorted(set(feed.inputs) & set(gas.inputs)):
+        yield ("control", "gas", "inputs", name), "is already decided by control.feed"
+
+
+def _check_problem(path: KeyPath, part: ProblemSection, model: PlantModel) -> Iterator[Finding]:
+    for name in part.inputs:
+        yield from unknown((*path, "inputs", name), name, model.inputs, f"input of {model.name}")
+    for i, limit in enumerate(part.limits):
+        yield from unknown(
+            (*path, "limits", i, "output"),
+            limit.output,
+            model.outputs_info,
+            f"output of {model.name}",
+        )
+    for i, name in enumerate(part.held_states):
+        yield from unknown((*path, "held_states", i), name, model.states, f"state of {model.name}")
+
+
+def check_safety_names(
+    section: SafetySection, model: PlantModel, signals: SignalsSection | None
+) -> Iterator[Finding]:
+    """Inputs and signals of the safety section that do not exist."""
+    for name, item in section.inputs.items():
+        path: KeyPath = ("safety", "inputs", name)
+        yield from unknown(path, name, model.inputs, f"input of {model.name}")
+        dosed = item.max_dose_L is not None or item.max_hourly_dose_L is not None
+        if dosed and name not in model.volume_flows:
+            yield path, "has a dose limit, but adds no volume"
+    gases = [name for name in section.inputs if name not in model.volume_flows]
+    for i, name in enumerate(section.sparge_gives_way):
+        path = ("safety", "sparge_gives_way", i)
+        yield from unknown(path, name, gases, "input of safety.inputs that is a gas")
+    if section.oxygen.gas is not None:
+        path = ("safety", "oxygen", "gas")
+        yield from unknown(path, section.oxygen.gas, section.sparge_gives_way, "sparged gas")
+    if signals is not None:
+        for i, name in enumerate(section.critical_signals):
+            path = ("safety", "critical_signals", i)
+            yield from unknown(path, name, signals.online, "signal of signals.online")
+
+
+def check_tag_names(tags: TagMapSettings, model: PlantModel) -> Iterator[Finding]:
+    """Tags of quantities that the model does not have."""
+    for group, outputs in (("measured", tags.measured), ("assays", tags.assays)):
+        for name in outputs:
+            path: KeyPath = ("tags", group, name)
+            yield from unknown(path, name, model.outputs_info, f"output of {model.name}")
+    for name in tags.inputs:
+        path = ("tags", "inputs", name)
+        yield from unknown(path, name, model.inputs, f"input of {model.name}")
+
+
+def check_tag_map(
+    tags: TagMapSettings, model: PlantModel, namespaces: Collection[str] | None
+) -> Iterator[Finding]:
+    """Units that do not fit, aliases that are not declared, nodes written twice."""
+    try:
+        build_tag_map(
+            tags,
+            {name: output.unit for name, output in model.outputs_info.items()},
+            {name: item.unit for name, item in model.inputs.items()},
+            namespaces,
+        )
+    except TagMapError as error:
+        for line in error.faults:
+            label, _, text = line.partition(": ")
+            path: KeyPath = tuple(label.split("."))
+            yield ((*path, "unit") if text.startswith("unit ") else path), text
+
+
+def check_tags_suffice(
+    tags: TagMapSettings,
+    signals: SignalsSection | None,
+    control: ControlSection | None,
+    safety: SafetySection | None,
+) -> Iterator[Finding]:
+    """Signals without a tag, and inputs that are decided or guarded but cannot be written."""
+    if signals is not None:
+        for group, names, known in (
+            ("online", signals.online, tags.measured),
+            ("assays", signals.assays, tags.assays),
+        ):
+            where = "tags.measured" if group == "online" else "tags.assays"
+            for name in names:
+                yield from unknown(("signals", group, name), name, known, f"tag of {where}")
+    written = {name for name, item in tags.inputs.items() if item.setpoint is not None}
+    if control is not None:
+        for problem, part in (("feed", control.feed), ("gas", control.gas)):
+            for name in part.inputs:
+                path: KeyPath = ("control", problem, "inputs", name)
+                yield from unknown(path, name, written, "setpoint of tags.inputs")
+    if safety is not None:
+        for name in safety.inputs:
+            path = ("safety", "inputs", name)
+            yield from unknown(path, name, written, "setpoint of tags.inputs")

@@ -1,0 +1,93 @@
+"""Faults between sections: each check runs as soon as the sections it needs could be read."""
+
+from collections.abc import Iterator
+
+from controllers.recipe import Recipe
+from mpc_agent.config.check_limits import (
+    check_driver,
+    check_fallbacks,
+    check_feasible,
+    check_handshake,
+    check_recipe,
+    check_safety,
+    check_times,
+    initial_volume_L,
+)
+from mpc_agent.config.check_names import (
+    Finding,
+    check_control_names,
+    check_estimation,
+    check_model,
+    check_safety_names,
+    check_signal_names,
+    check_tag_map,
+    check_tag_names,
+    check_tags_suffice,
+    unknown,
+)
+from mpc_agent.config.document import Sections
+from mpc_agent.config.faults import Fault, KeyPath, shown
+from mpc_agent.config.text import ConfigText
+from mpc_agent.drivers.tagmap import OpcuaSettings
+from plant_models.library import MODELS
+from plant_models.model import PlantModel
+
+
+def cross_faults(sections: Sections, text: ConfigText, recipe: Recipe | None) -> list[Fault]:
+    """Faults that no section has by itself; of one key only the first, which explains the rest."""
+    faults: list[Fault] = []
+    seen: set[KeyPath] = set()
+    for path, sentence in _findings(sections, recipe):
+        if path not in seen or path[0] == "recipe":
+            faults.append(Fault(path, sentence, text.place(path), shown(text.value(path))))
+        seen.add(path)
+    return faults
+
+
+def _findings(s: Sections, recipe: Recipe | None) -> Iterator[Finding]:
+    if s.cycle and s.clock:
+        yield from check_times(s.cycle, s.clock, s.control)
+        if s.driver:
+            yield from check_driver(s.driver, s.cycle, s.clock)
+        if s.tags:
+            yield from check_handshake(s.tags, s.cycle, s.clock)
+    if s.safety and s.control and s.cycle:
+        yield from check_fallbacks(s.safety, s.control, s.cycle)
+    if s.model:
+        yield from unknown(("model", "name"), s.model.name, MODELS, "model")
+        model = MODELS.get(s.model.name)
+        if model is not None:
+            yield from _name_findings(s, model)
+            yield from _limit_findings(s, model, recipe)
+    if s.tags:
+        yield from check_tags_suffice(s.tags, s.signals, s.control, s.safety)
+
+
+def _name_findings(s: Sections, model: PlantModel) -> Iterator[Finding]:
+    """Names that the model must have."""
+    if s.model:
+        yield from check_model(s.model, model)
+        if s.estimation:
+            yield from check_estimation(s.estimation, model, s.model)
+    if s.signals:
+        yield from check_signal_names(s.signals, model)
+    if s.control:
+        yield from check_control_names(s.control, model)
+    if s.safety:
+        yield from check_safety_names(s.safety, model, s.signals)
+    if s.tags:
+        yield from check_tag_names(s.tags, model)
+        namespaces = s.driver.namespaces if isinstance(s.driver, OpcuaSettings) else None
+        yield from check_tag_map(s.tags, model, namespaces)
+
+
+def _limit_findings(s: Sections, model: PlantModel, recipe: Recipe | None) -> Iterator[Finding]:
+    """Limits that depend on what the model is."""
+    assert s.model is not None
+    volume_L = initial_volume_L(s.model, model)
+    if s.safety and s.cycle:
+        yield from check_safety(s.safety, model, s.cycle, volume_L)
+    if s.control and s.safety:
+        yield from check_feasible(s.control, s.safety, model, volume_L)
+    if recipe is not None:
+        yield from check_recipe(recipe, s.batch, s.safety, model, volume_L)

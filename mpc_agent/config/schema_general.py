@@ -1,0 +1,81 @@
+"""Sections about the batch, the model, time, the web page and the simulated plant."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from mpc_agent.config.base import Host, Port, Positive, Section, UtcTime
+from mpc_agent.values import Mode
+
+
+class BatchSection(Section):
+    """Which batch this is and where its record goes."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    """Name of the batch: letters, digits, dots, dashes, underscores."""
+    inoculated_at: UtcTime | None = None
+    """When the culture was inoculated (ISO 8601 with offset). Null: as the plant's tag says, else
+    the first start of the agent on this batch."""
+    harvest_h: Annotated[float, Field(gt=0, le=2000)]
+    """Planned harvest, in hours since inoculation."""
+    folder: Annotated[str, Field(min_length=1)] = "runs"
+    """Folder of the record, relative to the working directory. Each batch has its own file in
+    it; a restart of the agent continues it."""
+
+
+class ModelSection(Section):
+    """The plant as filter and optimiser see it."""
+
+    name: str
+    """Name of a plant model."""
+    parameters: dict[str, float] = Field(default_factory=dict)
+    """Parameters that differ from the model's nominal values, in the model's units."""
+    initial: dict[str, float] = Field(default_factory=dict)
+    """States at inoculation that differ from the model's, in the model's units."""
+
+
+class ClockSection(Section):
+    """Whose time the agent follows."""
+
+    kind: Literal["wall", "plant"] = "wall"
+    """`wall`: this computer's clock. `plant`: the plant's clock tag, for plants whose time runs
+    faster than the world's."""
+
+
+class CycleSection(Section):
+    """The rhythm of the agent and what it may do."""
+
+    period_s: Annotated[float, Field(ge=1, le=86400)] = 600.0
+    """Time from one cycle to the next, in seconds of the clock followed."""
+    deadline_s: Positive = 120.0
+    """A decision that took longer than this, in seconds of the wall, is recorded, not applied."""
+    target_mode: Mode = Field(default=Mode.SHADOW, strict=False)
+    """What the agent aims at: OFF, SHADOW (plans, writes nothing), ADVISE (writes advice only) or
+    CONTROL (writes setpoints)."""
+
+
+class RecipeSection(Section):
+    """The approved feed profile: fallback of the agent, and what its plan is compared with."""
+
+    file: Annotated[str, Field(min_length=1)]
+    """CSV file, relative to the folder of this file: time_h, then L/h of each feed."""
+
+
+class WebSection(Section):
+    """The agent's page, its metrics and its health, over HTTP, read only."""
+
+    host: Host = "127.0.0.1"
+    """Address to listen on. Everything shown is readable by whoever can reach it."""
+    port: Port = 9464
+    """Port to listen on; 0 takes any free one."""
+    enabled: bool = True
+    """Whether to listen at all."""
+
+
+class SimulationSection(Section):
+    """The plant that `simulate` and `sim-plant` run instead of a real one."""
+
+    plant: Annotated[str, Field(min_length=1)]
+    """YAML file of the simulated plant, relative to the folder of this file."""
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
+    """Draws the plant's true parameters and its noise."""

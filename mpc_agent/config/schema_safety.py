@@ -1,0 +1,112 @@
+"""Section about what must hold whatever the optimiser says."""
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from mpc_agent.config.base import Items, NotNegative, Positive, Section
+
+
+class GuardedInputSection(Section):
+    """How far and how fast one setpoint may go, in the unit of the model's input."""
+
+    lower: float
+    """Smallest setpoint; 0 for a feed, which must always be allowed to stop."""
+    upper: float
+    """Largest setpoint."""
+    rise_per_h: Positive | None = None
+    """Largest increase per hour; null: not limited."""
+    fall_per_h: Positive | None = None
+    """Largest decrease per hour; null: not limited. A feed may always be taken away at once."""
+    safe: float
+    """Setpoint of last resort."""
+    max_dose_L: NotNegative | None = None
+    """Largest volume over the batch (feeds only); null: not limited."""
+    max_hourly_dose_L: NotNegative | None = None
+    """Largest volume in any hour (feeds only); null: not limited."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "GuardedInputSection":
+        if self.lower > self.upper:
+            raise ValueError(f"lower, {self.lower:g}, must not be above upper, {self.upper:g}")
+        if not self.lower <= self.safe <= self.upper:
+            raise ValueError(f"safe, {self.safe:g}, must be within {self.lower:g}..{self.upper:g}")
+        return self
+
+
+class FallbackSection(Section):
+    """How long the plans of one problem may be acted upon."""
+
+    fresh_s: Positive
+    """A plan up to this age counts as fresh."""
+    hold_s: Positive
+    """A plan up to this age is still followed when no newer one is usable; then comes the
+    recipe."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "FallbackSection":
+        if self.fresh_s > self.hold_s:
+            raise ValueError(f"hold_s, {self.hold_s:g}, must be at least fresh_s, {self.fresh_s:g}")
+        return self
+
+
+class FallbacksSection(Section):
+    """How long plans may be acted upon, by problem."""
+
+    feed: FallbackSection
+    """Plans of the feed problem."""
+    gas: FallbackSection
+    """Plans of the gas problem."""
+
+
+class OxygenSection(Section):
+    """What happens when the culture is short of oxygen."""
+
+    floor_percent: Annotated[float, Field(ge=0, le=100)]
+    """Below this dissolved oxygen the culture is short of it."""
+    grace_s: NotNegative = 900.0
+    """How long it may be short before the feeds are cut."""
+    feed_factor: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """What the feeds are multiplied with while it is short."""
+    gas: str | None = None
+    """Gas whose upper limit means that the supply of oxygen is exhausted; null when the agent
+    does not set it."""
+
+
+class GracesSection(Section):
+    """How long something may be wrong before the agent gives control up."""
+
+    critical_signal_s: NotNegative = 3600.0
+    """A critical signal is lost."""
+    estimate_s: NotNegative = 7200.0
+    """The estimate is unhealthy."""
+    safe_s: NotNegative = 3600.0
+    """Only the setpoints of last resort are left."""
+    refused_s: NotNegative = 1800.0
+    """The plant refuses setpoints."""
+    late_s: NotNegative = 3600.0
+    """Decisions come too late."""
+
+
+class SafetySection(Section):
+    """What the guard enforces, whatever the optimiser says."""
+
+    inputs: Annotated[dict[str, GuardedInputSection], Field(min_length=1)]
+    """Every setpoint that the agent writes, by name of the model's input."""
+    max_volume_L: Positive
+    """Working volume that is never exceeded."""
+    max_sparge_L_per_h: Positive
+    """Largest sum of the written gases."""
+    sparge_gives_way: Items[str] = ()
+    """The written gases, in the order in which they give way when their sum is too large."""
+    validity_s: Positive
+    """How long written setpoints stay valid: the plant falls back when no newer ones come. Longer
+    than a cycle."""
+    fallbacks: FallbacksSection
+    """How long plans may be acted upon."""
+    oxygen: OxygenSection
+    """Shortage of oxygen."""
+    critical_signals: Items[str] = ()
+    """Online signals without which the agent gives control up."""
+    graces: GracesSection = GracesSection()
+    """How long something may be wrong."""

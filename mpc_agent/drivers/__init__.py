@@ -1,0 +1,1 @@
+"""How the agent reaches a bioreactor: one Driver protocol, several plants behind it."""

@@ -1,0 +1,136 @@
+"""The door at which the plant's units become the model's: built once, at configuration time."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import pint
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """From a tag's unit to the model's: `model = tag * factor + offset`.
+
+    Attributes:
+        factor: size of one unit of the tag in the model's unit; never zero.
+        offset: model value of a tag that reads zero (only temperatures have one).
+    """
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def to_model(self, value: float) -> float:
+        """A tag's value in the model's unit."""
+        return value * self.factor + self.offset
+
+    def to_tag(self, value: float) -> float:
+        """A model value in the tag's unit."""
+        return (value - self.offset) / self.factor
+
+    def difference_to_model(self, difference: float) -> float:
+        """A difference or tolerance, for which no offset counts."""
+        return abs(difference * self.factor)
+
+
+class UnitMismatchError(ValueError):
+    """A unit that cannot be read, or that does not fit the quantity it is given for."""
+
+
+@cache
+def _registry() -> "pint.UnitRegistry[float]":
+    """The units library with what bioprocess adds to it."""
+    registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=False)
+    registry.define("cell = [cell_count] = cells")
+    registry.define("osmole = mole = Osm = osmol")
+    # Otherwise read as a picohenry.
+    registry.define("pH = []")
+    return registry
+
+
+def _parse(unit: str) -> "pint.Quantity[float]":
+    """One of `unit`, such as `1e9 cells/L`; UnitMismatchError when it is no unit."""
+    registry = _registry()
+    try:
+        quantity: pint.Quantity[float] = registry.Quantity(registry.parse_expression(unit))
+        usable = bool(unit.strip()) and quantity.magnitude != 0
+    except Exception as error:
+        # The parser raises whatever its tokenizer and operators raise.
+        raise UnitMismatchError(f"unit {unit!r} cannot be read ({error})") from error
+    if not usable:
+        raise UnitMismatchError(f"unit {unit!r} cannot be read (use '1' for a bare number)")
+    return quantity
+
+
+def conversion(
+    tag: str, given: str, wanted: str, molar_mass_g_per_mol: float | None = None
+) -> Conversion:
+    """How values of a tag become model values.
+
+    Args:
+        tag: where the unit was written, for the message.
+        given: unit of the tag, as pint reads it; may carry a number (`1e6 cells/mL`).
+        wanted: unit of the model.
+        molar_mass_g_per_mol: lets a mass stand for an amount of substance, or the other way round,
+            as laboratories report glucose in g/L.
+
+    Returns:
+        Factor and offset.
+
+    Raises:
+        UnitMismatchError: the unit cannot be read, or is of another dimension; the message names
+            the tag, the unit given, and the dimension expected.
+    """
+    try:
+        source = _parse(given)
+    except UnitMismatchError as error:
+        raise UnitMismatchError(f"{tag}: {error}") from error
+    target = _parse(wanted)
+    for molar in _molar_factors(molar_mass_g_per_mol):
+        if (source * molar if molar is not None else source).is_compatible_with(target):
+            return _between(source, target, molar)
+    hint = "" if molar_mass_g_per_mol else _molar_hint(source, target)
+    raise UnitMismatchError(
+        f"{tag}: unit {given!r} is {_dimension(source)}, but {_dimension(target)} is expected "
+        f"(such as {wanted!r}){hint}"
+    )
+
+
+def _molar_factors(
+    molar_mass_g_per_mol: float | None,
+) -> "tuple[pint.Quantity[float] | None, ...]":
+    """What the tag's unit may be multiplied with, the plain unit first."""
+    if molar_mass_g_per_mol is None:
+        return (None,)
+    molar_mass = _registry().Quantity(molar_mass_g_per_mol, "g/mol")
+    return (None, 1 / molar_mass, molar_mass)
+
+
+def _between(
+    source: "pint.Quantity[float]",
+    target: "pint.Quantity[float]",
+    molar: "pint.Quantity[float] | None",
+) -> Conversion:
+    """Factor and offset between two units of one dimension."""
+    zero = _registry().Quantity(0.0, source.units)
+    step, wanted_step = source - zero, target - _registry().Quantity(0.0, target.units)
+    if molar is not None:
+        step = step * molar
+    factor = float((step.to(wanted_step.units) / wanted_step.magnitude).magnitude)
+    if molar is not None or step.units == source.units == target.units:
+        return Conversion(factor)
+    offset = float(zero.to(target.units).magnitude / target.magnitude)
+    return Conversion(factor, offset)
+
+
+def _dimension(quantity: "pint.Quantity[float]") -> str:
+    """A dimension in words."""
+    return "a bare number" if quantity.unitless else str(quantity.dimensionality)
+
+
+def _molar_hint(source: "pint.Quantity[float]", target: "pint.Quantity[float]") -> str:
+    """What to add when only a molar mass is missing."""
+    molar_mass = _registry().Quantity(1.0, "g/mol")
+    if (source / molar_mass).is_compatible_with(target) or (source * molar_mass).is_compatible_with(
+        target
+    ):
+        return "; give molar_mass_g_per_mol to convert between mass and amount of substance"
+    return ""

@@ -1,0 +1,108 @@
+"""Which readings may be believed: one verdict per signal, with what it needs to remember."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpc_agent.estimation.settings import SignalSettings
+from mpc_agent.values import Floats, Measurement, Quality, Reading, Readings, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class SignalMemory:
+    """What validation remembers per online signal, in their order.
+
+    Attributes:
+        accepted: last accepted value, NaN before the first, shape (signals,).
+        accepted_at_s: when it was sampled.
+        seen: last value seen at all.
+        changed_at_s: when the value last changed.
+        inputs: last known input vector, shape (inputs,).
+    """
+
+    accepted: Floats
+    accepted_at_s: Floats
+    seen: Floats
+    changed_at_s: Floats
+    inputs: Floats
+
+    @classmethod
+    def empty(cls, signals: int, inputs: Floats) -> "SignalMemory":
+        """Nothing seen yet; `inputs` are assumed until the plant reports them."""
+        unknown = np.full(signals, np.nan)
+        return cls(unknown, unknown, unknown, unknown, inputs)
+
+
+def validate(
+    readings: Readings,
+    memory: SignalMemory,
+    signals: tuple[SignalSettings, ...],
+    input_names: tuple[str, ...],
+) -> tuple[Measurement, SignalMemory]:
+    """Judge every reading; an input that cannot be read is taken as unchanged.
+
+    Returns:
+        Measurement in the order of `signals` (NaN unless OK), and the memory for the next scan.
+    """
+    values = np.full(len(signals), np.nan)
+    verdicts: list[Verdict] = []
+    accepted, accepted_at = memory.accepted.copy(), memory.accepted_at_s.copy()
+    seen, changed_at = memory.seen.copy(), memory.changed_at_s.copy()
+    for i, signal in enumerate(signals):
+        reading = readings.measured.get(signal.name)
+        if reading is not None and reading.value != seen[i]:
+            seen[i], changed_at[i] = reading.value, reading.sampled_at_s
+        verdict = _verdict(
+            reading, signal, readings.read_at_s, accepted[i], accepted_at[i], changed_at[i]
+        )
+        verdicts.append(verdict)
+        if verdict is Verdict.OK and reading is not None:
+            values[i] = accepted[i] = reading.value
+            accepted_at[i] = reading.sampled_at_s
+    inputs = _inputs(readings, memory.inputs, input_names)
+    measurement = Measurement(
+        tuple(signal.name for signal in signals), values, tuple(verdicts), inputs
+    )
+    return measurement, SignalMemory(accepted, accepted_at, seen, changed_at, inputs)
+
+
+def _verdict(
+    reading: Reading | None,
+    signal: SignalSettings,
+    now_s: float,
+    accepted: float,
+    accepted_at_s: float,
+    changed_at_s: float,
+) -> Verdict:
+    if reading is None:
+        return Verdict.MISSING
+    if reading.quality is not Quality.GOOD:
+        return Verdict.BAD_QUALITY
+    if not np.isfinite(reading.value):
+        return Verdict.OUT_OF_RANGE
+    if not 0 <= now_s - reading.sampled_at_s + _CLOCK_TOLERANCE_S <= signal.max_age_s:
+        return Verdict.STALE
+    if not signal.lower <= reading.value <= signal.upper:
+        return Verdict.OUT_OF_RANGE
+    if signal.frozen_after_s is not None and now_s - changed_at_s > signal.frozen_after_s:
+        return Verdict.FROZEN
+    elapsed_h = (reading.sampled_at_s - accepted_at_s) / 3600
+    if signal.max_rate_per_h is not None and elapsed_h > 0:
+        noise = 3 * (signal.absolute + signal.relative * abs(reading.value))
+        if abs(reading.value - accepted) > signal.max_rate_per_h * elapsed_h + noise:
+            return Verdict.TOO_FAST
+    return Verdict.OK
+
+
+_CLOCK_TOLERANCE_S = 5.0
+"""How far a plant's clock may run ahead of ours before its readings count as from the future."""
+
+
+def _inputs(readings: Readings, known: Floats, input_names: tuple[str, ...]) -> Floats:
+    inputs = known.copy()
+    for i, name in enumerate(input_names):
+        reading = readings.inputs.get(name)
+        if reading is None or reading.quality is Quality.BAD or not np.isfinite(reading.value):
+            continue
+        inputs[i] = reading.value
+    return inputs

@@ -1,0 +1,177 @@
+"""The schedule: one cycle after the other until harvest or until told to stop."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from mpc_agent.build import Engines, batch_header, build_rooms
+from mpc_agent.clock import Clock
+from mpc_agent.config import Settings
+from mpc_agent.cycle import Agent, run_cycle
+from mpc_agent.drivers.protocol import Driver
+from mpc_agent.errors import BadRecordError
+from mpc_agent.journal import Journal
+from mpc_agent.memory import SHARED, CycleRecord, Decision, Memory, Rooms, begin, remember
+from mpc_agent.metrics import Metrics
+from mpc_agent.safety.modes import released
+from mpc_agent.values import Applied, Event, Severity
+from mpc_agent.web.health import Health
+
+log = structlog.get_logger()
+
+Progress = Callable[[CycleRecord], None]
+
+WAITING_LOG_S = 30.0
+"""How often a plant that cannot be heard is mentioned, by the agent's clock."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A batch about to be run: the agent, its memory, and the rhythm."""
+
+    agent: Agent
+    memory: Memory
+    period_s: float
+
+
+async def run_agent(
+    run: Run, clock: Clock, stop: asyncio.Event, health: Health, progress: Progress
+) -> Memory:
+    """Cycle until harvest or until `stop` is set; control is given up at the end.
+
+    Args:
+        run: what to run.
+        clock: the agent's time.
+        stop: set when the agent must end after the cycle under way.
+        health: told of every finished cycle.
+        progress: told of every finished cycle.
+
+    Returns:
+        The memory that the last cycle left.
+    """
+    agent, memory = run.agent, run.memory
+    rooms = agent.rooms
+    harvest_s = rooms.inoculated_at_s + rooms.harvest_h * 3600
+    while not stop.is_set():
+        record, memory = await run_cycle(agent, memory)
+        health.progressed()
+        health.met("estimate")
+        progress(record)
+        if record.time_s >= harvest_s - 1:
+            break
+        await _until(clock, min(_next_cycle_s(run, record.time_s), harvest_s), stop, health)
+    await agent.driver.request(control=False)
+    return replace(memory, mode=released(memory.mode))
+
+
+def _next_cycle_s(run: Run, now_s: float) -> float:
+    """The next multiple of the period since inoculation: cycles never pile up after a delay."""
+    start_s = run.agent.rooms.inoculated_at_s
+    done = (now_s - start_s + 1.0) // run.period_s
+    return start_s + (done + 1) * run.period_s
+
+
+async def _until(clock: Clock, time_s: float, stop: asyncio.Event, health: Health) -> None:
+    """Sleep until `time_s` or until stopped, showing that the loop still lives."""
+    stopping = asyncio.create_task(stop.wait())
+    sleeping = asyncio.create_task(clock.sleep_until(time_s))
+    try:
+        while not (sleeping.done() or stopping.done()):
+            await asyncio.wait(
+                {stopping, sleeping}, timeout=10.0, return_when=asyncio.FIRST_COMPLETED
+            )
+            health.progressed()
+    finally:
+        stopping.cancel()
+        sleeping.cancel()
+    if sleeping.done() and not sleeping.cancelled():
+        sleeping.result()
+
+
+async def wait_for_plant(driver: Driver, stop: asyncio.Event) -> bool:
+    """Wait until the plant can be read, saying why not; False when stopped before."""
+    said = ""
+    while not stop.is_set():
+        readings = await driver.read()
+        if readings.status.connected:
+            return True
+        if readings.status.message != said:
+            said = readings.status.message
+            log.warning("waiting for the plant", reason=said)
+        try:
+            await asyncio.wait_for(stop.wait(), timeout=1.0)
+        except TimeoutError:
+            continue
+    return False
+
+
+async def prepare(
+    settings: Settings, engines: Engines, driver: Driver, clock: Clock, file: Path
+) -> Run:
+    """Begin the batch, or go on with its record if there is one.
+
+    Raises:
+        BadRecordError: the record is of another configuration or model.
+        JournalError: the record cannot be opened or written.
+    """
+    document = settings.document
+    if file.exists():
+        journal = Journal.open(file, SHARED)
+        header = journal.header
+        if header.config_hash != settings.config_hash:
+            raise BadRecordError(
+                f"{file} was begun with another configuration (hash {header.config_hash[:12]}, "
+                f"now {settings.config_hash[:12]}). Use the configuration it was begun with, or "
+                "give the batch another id."
+            )
+        rooms = build_rooms(settings, engines, header.inoculated_at_s)
+    else:
+        now_s = await clock.now_s()
+        rooms = build_rooms(settings, engines, await _inoculated_at_s(settings, driver, now_s))
+        header = batch_header(settings, rooms, now_s)
+        journal = Journal.create(file, header, SHARED)
+    memory = _memory(journal, rooms, settings)
+
+    def solve_durations() -> dict[str, float]:
+        taken = {"solve.feed": engines.feed.take_solve_s(), "solve.gas": engines.gas.take_solve_s()}
+        return {name: seconds for name, seconds in taken.items() if seconds is not None}
+
+    agent = Agent(
+        rooms=rooms,
+        driver=driver,
+        journal=journal,
+        metrics=Metrics(header, file.parent),
+        solve_durations=solve_durations,
+        deadline_s=document.cycle.deadline_s,
+    )
+    return Run(agent, memory, document.cycle.period_s)
+
+
+async def _inoculated_at_s(settings: Settings, driver: Driver, now_s: float) -> float:
+    configured = settings.document.batch.inoculated_at
+    if configured is not None:
+        return configured.timestamp()
+    told_s = await driver.inoculated_at_s()
+    return now_s if told_s is None else told_s
+
+
+def _memory(journal: Journal, rooms: Rooms, settings: Settings) -> Memory:
+    """What the record remembers; an outcome that is missing counts as nothing confirmed."""
+    target = settings.document.cycle.target_mode
+    last = journal.last()
+    if last is None:
+        return begin(rooms, target)
+    decision = journal.decision(last.number, Decision)
+    for number in journal.unresolved:
+        text = (
+            f"Cycle {number} was interrupted between its intent and its outcome; the setpoints "
+            "that the plant holds are read back."
+        )
+        event = Event("INTERRUPTED_CYCLE", Severity.EVENT, text)
+        journal.event(decision.estimate.time_s, event, number=number)
+        journal.outcome(number, Applied(written=False), {})
+    memory = remember(decision, Applied(written=False), late=False, record_failed=False)
+    return replace(memory, target=target)

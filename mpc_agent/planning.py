@@ -1,0 +1,165 @@
+"""From estimate to plans: what each problem is told, and when it is solved again. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from controllers.nmpc import Nmpc, Situation
+from controllers.plan import Floats, Plan
+from controllers.recipe import Recipe
+from controllers.settings import FeedSettings, GasSettings
+from mpc_agent.estimation.filter import ExtendedKalmanFilter
+from mpc_agent.record import Forecast
+from mpc_agent.values import Estimate, Verdict
+
+LAST_PLAN_H = 1.0
+"""The feeds are not planned again when less than this is left: nothing can change any more."""
+
+DIRECTIONS = 4
+"""Directions of largest uncertainty that a forecast's deviation is computed from."""
+
+
+@dataclass(frozen=True)
+class Situated:
+    """What planning must know besides the estimate.
+
+    Attributes:
+        time_s: now.
+        batch_h: hours since inoculation.
+        remaining_h: hours to harvest.
+        parameters: the model's parameters as estimated, shape (parameters,).
+        inputs: inputs acting on the plant, shape (inputs,).
+        setpoints: setpoints in force, by input name.
+        limits: the plant's own setpoint ranges, by input name.
+    """
+
+    time_s: float
+    batch_h: float
+    remaining_h: float
+    parameters: Floats
+    inputs: Floats
+    setpoints: Mapping[str, float]
+    limits: Mapping[str, tuple[float, float]]
+
+
+def feed_is_due(
+    settings: FeedSettings, estimate: Estimate, now: Situated, last: Plan | None
+) -> bool:
+    """Whether the feeds must be planned: nothing planned, time is up, or the lab told news."""
+    if now.remaining_h < LAST_PLAN_H:
+        return False
+    if last is None or now.time_s - last.solved_at_s >= settings.interval_s - 1:
+        return True
+    return any(result.verdict is Verdict.OK for result in estimate.samples)
+
+
+def feed_situation(nmpc: Nmpc, recipe: Recipe, estimate: Estimate, now: Situated) -> Situation:
+    """Where the feed problem starts; liquids it does not decide are expected to stop."""
+    model, problem = nmpc.problem.model, nmpc.problem
+    given = now.inputs.copy()
+    for name in model.volume_flows:
+        given[model.input_names.index(name)] = 0.0
+    return _situation(
+        nmpc,
+        estimate,
+        now,
+        given=given,
+        piece_h=now.remaining_h / problem.pieces,
+        setpoints=np.zeros(0),
+        guess=recipe_inputs(nmpc, recipe, now),
+    )
+
+
+def recipe_inputs(nmpc: Nmpc, recipe: Recipe, now: Situated) -> Floats:
+    """The recipe's rates on the pieces from here to harvest, shape (pieces, decided)."""
+    pieces = nmpc.problem.pieces
+    middle_h = now.batch_h + (np.arange(pieces) + 0.5) * now.remaining_h / pieces
+    rates = [[recipe.rate(name, hour) for hour in middle_h] for name in nmpc.problem.decided]
+    return np.column_stack(rates)
+
+
+def gas_situation(
+    nmpc: Nmpc,
+    settings: GasSettings,
+    estimate: Estimate,
+    now: Situated,
+    feeds: Mapping[str, float],
+) -> Situation:
+    """Where the gas problem starts; feeds as they will be."""
+    model, problem = nmpc.problem.model, nmpc.problem
+    given = now.inputs.copy()
+    for name, rate in feeds.items():
+        given[model.input_names.index(name)] = rate
+    targets = [settings.setpoints[item.output].at(now.batch_h) for item in problem.tracked]
+    return _situation(
+        nmpc,
+        estimate,
+        now,
+        given=given,
+        piece_h=settings.piece_s / 3600,
+        setpoints=np.array(targets),
+        guess=np.tile(_in_force(nmpc, now), (problem.pieces, 1)),
+    )
+
+
+def _situation(
+    nmpc: Nmpc,
+    estimate: Estimate,
+    now: Situated,
+    *,
+    given: Floats,
+    piece_h: float,
+    setpoints: Floats,
+    guess: Floats,
+) -> Situation:
+    problem = nmpc.problem
+    bounds = [now.limits.get(name, (-np.inf, np.inf)) for name in problem.decided]
+    return Situation(
+        time_s=now.time_s,
+        state=estimate.mean[: len(problem.model.states)],
+        parameters=now.parameters,
+        given=given,
+        previous=_in_force(nmpc, now),
+        piece_h=piece_h,
+        setpoints=setpoints,
+        guess=guess,
+        input_bounds=np.array(bounds),
+        output_deviation=estimate.output_deviation,
+    )
+
+
+def _in_force(nmpc: Nmpc, now: Situated) -> Floats:
+    """Decided inputs in force: the setpoints, or what flows where no setpoint is known."""
+    names = nmpc.problem.model.input_names
+    return np.array(
+        [now.setpoints.get(name, now.inputs[names.index(name)]) for name in nmpc.problem.decided]
+    )
+
+
+def forecast(
+    nmpc: Nmpc,
+    kalman: ExtendedKalmanFilter,
+    estimate: Estimate,
+    situation: Situation,
+    inputs: Floats,
+) -> Forecast:
+    """The maximised output at harvest if `inputs` were applied, with its deviation.
+
+    The deviation comes from the largest principal directions of the estimate's covariance (states
+    in units of their scale, parameters in logarithms), each simulated to harvest.
+    """
+    model = nmpc.problem.model
+    place = model.output_names.index(nmpc.problem.maximise or model.output_names[0])
+    states = len(model.states)
+    scale = np.ones(kalman.size)
+    scale[:states] = [state.scale for state in model.states.values()]
+    directions, sizes, _ = np.linalg.svd(estimate.factor / scale[:, None])
+    value = float(nmpc.predict(situation, inputs)[-1, place])
+    variance = 0.0
+    for direction, size in zip(directions.T[:DIRECTIONS], sizes, strict=False):
+        state, parameters = kalman.moved(estimate, direction * size * scale)
+        elsewhere = replace(situation, state=state, parameters=parameters)
+        variance += float(nmpc.predict(elsewhere, inputs)[-1, place] - value) ** 2
+    return Forecast(value, float(np.sqrt(variance)))
+

@@ -1,0 +1,172 @@
+"""One cycle as people follow it: a small value that passes from the agent to whoever shows it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+import msgspec
+
+from mpc_agent.memory import CycleRecord, Rooms
+from mpc_agent.record import Forecast
+from mpc_agent.values import Mode, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """One estimated output of the model; None where it is not a number."""
+
+    value: float | None
+    deviation: float | None
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class Solve:
+    """How the newest solve of a problem ended."""
+
+    problem: str
+    status: str
+    iterations: int
+    solved_at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An event or alarm."""
+
+    code: str
+    alarm: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CycleView:
+    """A finished cycle.
+
+    Attributes:
+        number: number of the cycle.
+        time_s: when it began, UTC seconds.
+        batch_h: hours since inoculation.
+        harvest_h: planned harvest, hours since inoculation.
+        mode: actual mode.
+        mode_reason: why, in words.
+        connected: the plant could be read.
+        estimates: outputs of the model as estimated, by name.
+        expected: product at harvest, g, by following the "plan" or the "recipe".
+        solves: newest solve of each problem.
+        notices: events and alarms of this cycle.
+        cycle_s: wall time of the cycle.
+    """
+
+    number: int
+    time_s: float
+    batch_h: float
+    harvest_h: float
+    mode: Mode
+    mode_reason: str
+    connected: bool
+    estimates: Mapping[str, Estimated]
+    expected: Mapping[str, Forecast]
+    solves: tuple[Solve, ...]
+    notices: tuple[Notice, ...]
+    cycle_s: float
+
+    @property
+    def batch_day(self) -> float:
+        """Days since inoculation."""
+        return self.batch_h / 24
+
+
+def cycle_view(record: CycleRecord, rooms: Rooms) -> CycleView:
+    """What people follow of a finished cycle."""
+    decision, model = record.decision, rooms.kalman.settings.model
+    rows = zip(
+        model.outputs_info.items(),
+        decision.estimate.outputs.tolist(),
+        decision.estimate.output_deviation.tolist(),
+        strict=True,
+    )
+    return CycleView(
+        number=record.number,
+        time_s=record.time_s,
+        batch_h=rooms.hours(record.time_s),
+        harvest_h=rooms.harvest_h,
+        mode=decision.mode,
+        mode_reason=decision.mode_reason,
+        connected=record.readings.status.connected,
+        estimates={
+            name: Estimated(_finite(value), _finite(deviation), output.unit)
+            for (name, output), value, deviation in rows
+        },
+        expected=decision.expected,
+        solves=tuple(
+            Solve(plan.problem, str(plan.status), plan.iterations, plan.solved_at_s)
+            for plan in decision.plans.values()
+        ),
+        notices=tuple(
+            Notice(event.code, event.severity is Severity.ALARM, event.text)
+            for event in decision.events
+        ),
+        cycle_s=record.durations.get("cycle", 0.0),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if isfinite(value) else None
+
+
+def to_line(view: CycleView) -> str:
+    """A view as one line of JSON."""
+    return msgspec.json.encode(view).decode()
+
+
+def from_line(line: str | bytes) -> CycleView | None:
+    """The view that a line holds, or None when it holds something else."""
+    try:
+        return msgspec.json.decode(line, type=CycleView)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def sentence(view: CycleView) -> str:
+    """A view as one plain line for people."""
+    parts = [f"day {view.batch_day:5.2f}", f"{view.mode:<7}"]
+    parts += [text for text in map(estimate_text, [view] * len(SHOWN), SHOWN) if text]
+    harvest = harvest_text(view)
+    parts += [harvest] if harvest else []
+    parts += [solve_text(view)] if view.solves else []
+    if not view.connected:
+        parts.append("plant not connected")
+    return "  ".join(parts)
+
+
+SHOWN = ("viable_cells", "glucose", "titre")
+"""Outputs that progress shows, where the model has them."""
+
+_LABELS = {"viable_cells": "cells", "glucose": "glucose", "titre": "titre"}
+_UNITS = {"1e9 cells/L": "e9/L", "mmol/L": " mmol/L", "g/L": " g/L"}
+
+
+def estimate_text(view: CycleView, name: str) -> str:
+    """An estimate with its 95 % band; empty when the model has no such output."""
+    found = view.estimates.get(name)
+    if found is None or found.value is None:
+        return ""
+    unit = _UNITS.get(found.unit, f" {found.unit}")
+    band = "" if found.deviation is None or name != "titre" else f" ±{1.96 * found.deviation:.2f}"
+    return f"{_LABELS.get(name, name)} {found.value:.2f}{band}{unit}"
+
+
+def harvest_text(view: CycleView) -> str:
+    """Product expected at harvest, and what the recipe would give from here on."""
+    plan, recipe = view.expected.get("plan"), view.expected.get("recipe")
+    if plan is None or not isfinite(plan.value):
+        return ""
+    compared = "" if recipe is None else f" (recipe {recipe.value:.0f} g)"
+    return f"harvest {plan.value:.0f} ±{1.96 * plan.deviation:.0f} g{compared}"
+
+
+def solve_text(view: CycleView) -> str:
+    """The newest solve."""
+    last = max(view.solves, key=lambda solve: (solve.solved_at_s, solve.problem == "feed"))
+    return f"{last.problem} {last.status.lower()}, {last.iterations} iterations"

@@ -1,0 +1,61 @@
+"""Where results come from: versions of the software and fingerprints of texts."""
+
+import hashlib
+import inspect
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import ModuleType
+
+import plant_models.dialect
+import plant_models.gas_transfer
+import plant_models.integrate
+import plant_models.model
+from mpc_agent.record import Quantity
+from plant_models.model import PlantModel
+
+PACKAGES = ("mpc-agent", "casadi", "jax", "jaxlib", "numpy", "asyncua", "msgspec")
+"""Packages whose version may change a decision or a record."""
+
+_SHARED: tuple[ModuleType, ...] = (
+    plant_models.dialect,
+    plant_models.gas_transfer,
+    plant_models.integrate,
+    plant_models.model,
+)
+
+
+def fingerprint(text: str) -> str:
+    """SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide and record, by name."""
+    versions = {"python": platform.python_version(), "platform": sys.platform}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return versions
+
+
+def model_fingerprint(model: PlantModel) -> str:
+    """SHA-256 over the source text of the model's file and of all that models share."""
+    files = {inspect.getsourcefile(model.rhs), inspect.getsourcefile(model.outputs)}
+    files |= {module.__file__ for module in _SHARED}
+    texts = [Path(file).read_text("utf-8") for file in sorted(name for name in files if name)]
+    return fingerprint("\0".join([model.name, *sorted(texts)]))
+
+
+def quantities(model: PlantModel, kind: str) -> tuple[Quantity, ...]:
+    """The "states", "inputs", "parameters" or "outputs" of a model, in its order."""
+    tables = {
+        "states": model.states,
+        "inputs": model.inputs,
+        "parameters": model.parameters,
+        "outputs": model.outputs_info,
+    }
+    return tuple(Quantity(name, item.unit, item.meaning) for name, item in tables[kind].items())

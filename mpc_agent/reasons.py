@@ -1,0 +1,80 @@
+"""What a decision tells people: why the mode is what it is, and what happened. Pure."""
+
+from collections.abc import Iterator
+
+from mpc_agent.memory import Memory
+from mpc_agent.safety.flags import TABLE, ModeState
+from mpc_agent.safety.modes import transitions, worst_flag
+from mpc_agent.steps import Planned
+from mpc_agent.values import Estimate, Event, Origin, Setpoints, Severity, Verdict
+
+
+def mode_reason(mode: ModeState) -> str:
+    """Why the mode is what it is."""
+    worst = worst_flag(mode.flags)
+    if worst is None or mode.actual is mode.target:
+        return f"As asked for: {mode.target}."
+    return f"{worst}: {TABLE[worst].raised}."
+
+
+def events_of(
+    memory: Memory, mode: ModeState, estimate: Estimate, planned: Planned, setpoints: Setpoints
+) -> tuple[Event, ...]:
+    """Everything of this cycle that is worth telling."""
+    return (
+        *transitions(memory.mode, mode),
+        *_samples(estimate),
+        *_unusable_plans(planned),
+        *_ladder(memory, planned, setpoints),
+    )
+
+
+def _samples(estimate: Estimate) -> Iterator[Event]:
+    for result in estimate.samples:
+        sample = result.sample
+        what = f"{sample.analyte} {sample.value:.4g} {sample.unit}".strip()
+        if result.verdict is Verdict.OK:
+            yield Event(
+                "SAMPLE_FUSED",
+                Severity.EVENT,
+                f"{what}, fused at the time it was drawn; {result.innovation:+.3g} from expected.",
+            )
+        elif result.verdict is Verdict.STALE:
+            yield Event(
+                "SAMPLE_TOO_OLD", Severity.EVENT, f"{what} came too late; recorded, not fused."
+            )
+        else:
+            yield Event(
+                "SAMPLE_REFUSED",
+                Severity.ALARM,
+                f"{what} is {result.verdict}; check the sample and its unit, then enter it again.",
+            )
+
+
+def _unusable_plans(planned: Planned) -> Iterator[Event]:
+    for plan in planned.plans.values():
+        if not plan.usable:
+            tried = ", ".join(plan.attempts) or "nothing"
+            yield Event(
+                "PLAN_UNUSABLE",
+                Severity.EVENT,
+                f"{plan.problem}: {plan.status} after {tried}. {plan.message}",
+            )
+
+
+def _ladder(memory: Memory, planned: Planned, setpoints: Setpoints) -> Iterator[Event]:
+    """A rung other than PLAN is worth an event when it is stepped on, not in every cycle."""
+    for reason, (problem, origin) in zip(planned.reasons, planned.origin.items(), strict=True):
+        if origin is not Origin.PLAN and memory.origin.get(problem) is not origin:
+            yield Event(f"LADDER_{origin}", Severity.EVENT, reason)
+    for clip in setpoints.clips:
+        if clip.rule in ALARMING_RULES and (clip.input, clip.rule) not in memory.clipped:
+            yield Event(
+                "GUARD_INTERVENED",
+                Severity.ALARM,
+                f"{clip.input} {clip.wanted:.4g} -> {clip.allowed:.4g} by rule {clip.rule!r}.",
+            )
+
+
+ALARMING_RULES = frozenset({"oxygen", "hourly dose", "total dose", "volume"})
+"""Rules of the guard that an operator must know of; the others round off what is normal."""

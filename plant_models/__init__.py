@@ -1,0 +1,1 @@
+"""Plant models: equations only, written once and run on three engines (JAX, CasADi, NumPy)."""

@@ -1,0 +1,1 @@
+"""The simulated plant: a reactor that differs from the model, its sensors, faults and server."""

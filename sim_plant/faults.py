@@ -1,0 +1,124 @@
+"""Faults of the simulated plant as data: what goes wrong, where, how much and when."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final, Self
+
+from pydantic import Field, model_validator
+
+from sim_plant.names import GASES, LAB_TAGS, PROBE_TAGS, PUMPS
+from sim_plant.section import Section
+
+
+class FaultKind(StrEnum):
+    """What can go wrong; `FAULT_TYPES` says what each kind means."""
+
+    PROBE_OFFSET = "probe_offset"
+    PROBE_DRIFT = "probe_drift"
+    PROBE_FROZEN = "probe_frozen"
+    PROBE_STALE = "probe_stale"
+    PROBE_UNCERTAIN = "probe_uncertain"
+    PROBE_BAD = "probe_bad"
+    PUMP_STUCK = "pump_stuck"
+    PUMP_BLOCKED = "pump_blocked"
+    GAS_LOST = "gas_lost"
+    LAB_OUTLIER = "lab_outlier"
+    LAB_LATE = "lab_late"
+    LAB_MISSING = "lab_missing"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultType:
+    """What one kind of fault means.
+
+    Attributes:
+        meaning: what happens in the plant.
+        targets: what it can happen to: probes, pumps, gases or assays.
+        size: what the size means, empty when there is none.
+    """
+
+    meaning: str
+    targets: tuple[str, ...]
+    size: str = ""
+
+
+_PROBES = tuple(PROBE_TAGS)
+_ASSAYS = tuple(LAB_TAGS)
+_PUMPS = tuple(flow.value for flow in PUMPS)
+_GASES = tuple(flow.value for flow in GASES)
+
+FAULT_TYPES: Final[Mapping[FaultKind, FaultType]] = {
+    FaultKind.PROBE_OFFSET: FaultType("the value is off by a constant", _PROBES, "probe's unit"),
+    FaultKind.PROBE_DRIFT: FaultType("the value runs away", _PROBES, "probe's unit per hour"),
+    FaultKind.PROBE_FROZEN: FaultType("the value stands still, its timestamp goes on", _PROBES),
+    FaultKind.PROBE_STALE: FaultType("value and timestamp stand still", _PROBES),
+    FaultKind.PROBE_UNCERTAIN: FaultType("the value is marked as uncertain", _PROBES),
+    FaultKind.PROBE_BAD: FaultType("the probe reports its own failure: no value", _PROBES),
+    FaultKind.PUMP_STUCK: FaultType(
+        "the pump keeps its flow, whatever the setpoint; the read-back shows it", _PUMPS
+    ),
+    FaultKind.PUMP_BLOCKED: FaultType(
+        "less arrives than the read-back shows", _PUMPS, "fraction that arrives"
+    ),
+    FaultKind.GAS_LOST: FaultType("the supply pressure is gone; the read-back shows it", _GASES),
+    FaultKind.LAB_OUTLIER: FaultType("results of samples drawn then are wrong", _ASSAYS, "factor"),
+    FaultKind.LAB_LATE: FaultType(
+        "results of samples drawn then come late", _ASSAYS, "factor on the delay"
+    ),
+    FaultKind.LAB_MISSING: FaultType("results of samples drawn then never come", _ASSAYS),
+}
+
+
+class Fault(Section):
+    """One fault, active from `from_h` to `to_h` (hours since inoculation)."""
+
+    kind: Annotated[FaultKind, Field(strict=False)]
+    """What goes wrong."""
+
+    target: str
+    """Probe, flow or assay, by the name of the model's output or input."""
+
+    from_h: Annotated[float, Field(ge=0)]
+    """When it begins, hours since inoculation."""
+
+    to_h: float
+    """When it ends."""
+
+    size: float = 0.0
+    """How much, where the kind has a size."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> Self:
+        """Refuse targets the kind does not know, sizes it does not have, and empty windows."""
+        known = FAULT_TYPES[self.kind]
+        if self.target not in known.targets:
+            raise ValueError(
+                f"{self.kind} cannot happen to {self.target!r}; known: {', '.join(known.targets)}"
+            )
+        if not self.from_h < self.to_h:
+            raise ValueError(f"from_h ({self.from_h:g}) must be before to_h ({self.to_h:g})")
+        if self.size and not known.size:
+            raise ValueError(f"{self.kind} has no size")
+        if self.size < 0.0 and self.kind in _NOT_NEGATIVE:
+            raise ValueError(f"the size of {self.kind} ({known.size}) cannot be negative")
+        return self
+
+    def active(self, time_h: float) -> bool:
+        """Whether the fault acts at this time."""
+        return self.from_h <= time_h < self.to_h
+
+
+_NOT_NEGATIVE = (FaultKind.PUMP_BLOCKED, FaultKind.LAB_OUTLIER, FaultKind.LAB_LATE)
+
+
+def faults_of(faults: Iterable[Fault], prefix: str) -> tuple[Fault, ...]:
+    """The faults whose kind begins with this prefix: those of one room of the plant."""
+    return tuple(fault for fault in faults if fault.kind.value.startswith(prefix))
+
+
+def active_faults(faults: tuple[Fault, ...], time_h: float) -> tuple[Fault, ...]:
+    """The faults that act at this time (hours since inoculation), in the order given."""
+    if not faults:
+        return ()
+    return tuple(fault for fault in faults if fault.active(time_h))

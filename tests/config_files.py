@@ -1,0 +1,38 @@
+"""Configurations for tests: the demo's, with changes."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mpc_agent.config import ConfigError, Settings
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+DEMO = CONFIGS / "cho_demo.yaml"
+
+Change = Callable[[dict[str, Any]], object]
+
+
+def write_config(folder: Path, change: Change | None = None) -> Path:
+    """The demo's configuration in a folder of its own, changed; files it names come along."""
+    data: dict[str, Any] = yaml.safe_load(DEMO.read_text())
+    if change is not None:
+        change(data)
+    for companion in CONFIGS.glob("cho_*"):
+        if companion != DEMO:
+            (folder / companion.name).write_bytes(companion.read_bytes())
+    file = folder / "config.yaml"
+    file.write_text(yaml.safe_dump(data, sort_keys=False))
+    return file
+
+
+def faults_of(
+    folder: Path, change: Change | None = None, environment: Mapping[str, str] | None = None
+) -> list[str]:
+    """Every fault of the changed configuration without its place; empty when there is none."""
+    try:
+        Settings.load(write_config(folder, change), environment or {})
+    except ConfigError as error:
+        return [str(fault).partition(": ")[2] for fault in error.faults]
+    return []
