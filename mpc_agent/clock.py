@@ -1,6 +1,7 @@
 """The only reader of time: wall, the plant's clock, and a virtual clock that drives the plant."""
 
 import asyncio
+import os
 import time
 from typing import Protocol
 
@@ -25,6 +26,18 @@ class Stopwatch:
 def stopwatch() -> Stopwatch:
     """A running stopwatch."""
     return Stopwatch()
+
+
+def process_age_s() -> float:
+    """Wall seconds since the operating system started this process (Linux)."""
+    with open("/proc/self/stat", encoding="ascii") as file:
+        started_ticks = float(file.read().rpartition(")")[2].split()[19])
+    return time.clock_gettime(_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
+
+
+def utc_stamp() -> str:
+    """The time now, UTC, as part of a file's name: 20260105T080000Z."""
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
 
 
 class Clock(Protocol):

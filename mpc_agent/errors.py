@@ -19,7 +19,7 @@ class ExitCode(IntEnum):
 
 EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "done",
-    ExitCode.UNEXPECTED: "an unexpected fault; the message says where its details are",
+    ExitCode.UNEXPECTED: "a fault of the program, with its traceback: please report it",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.BAD_RECORD: "a record exists but cannot be read, or is damaged",
     ExitCode.NO_INPUT: "a file or folder that was named does not exist or cannot be read",
@@ -66,6 +66,12 @@ class UnavailableError(UserError):
     """A port that is taken, or a process or service that did not answer."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class StoppedError(UserError):
+    """Somebody pressed Ctrl-C; what was done until then is in order."""
+
+    exit_code = ExitCode.INTERRUPTED
 
 
 class CannotWriteError(UserError):

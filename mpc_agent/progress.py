@@ -6,9 +6,10 @@ from math import isfinite
 
 import msgspec
 
-from mpc_agent.memory import CycleRecord, Rooms
+from mpc_agent.memory import CycleRecord
 from mpc_agent.record import Forecast
 from mpc_agent.values import Mode, Severity
+from plant_models.model import PlantModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,11 @@ class CycleView:
         return self.batch_h / 24
 
 
-def cycle_view(record: CycleRecord, rooms: Rooms) -> CycleView:
+def cycle_view(
+    record: CycleRecord, model: PlantModel, inoculated_at_s: float, harvest_h: float
+) -> CycleView:
     """What people follow of a finished cycle."""
-    decision, model = record.decision, rooms.kalman.settings.model
+    decision = record.decision
     rows = zip(
         model.outputs_info.items(),
         decision.estimate.outputs.tolist(),
@@ -89,8 +92,8 @@ def cycle_view(record: CycleRecord, rooms: Rooms) -> CycleView:
     return CycleView(
         number=record.number,
         time_s=record.time_s,
-        batch_h=rooms.hours(record.time_s),
-        harvest_h=rooms.harvest_h,
+        batch_h=(record.time_s - inoculated_at_s) / 3600,
+        harvest_h=harvest_h,
         mode=decision.mode,
         mode_reason=decision.mode_reason,
         connected=record.readings.status.connected,
@@ -131,7 +134,7 @@ def from_line(line: str | bytes) -> CycleView | None:
 def sentence(view: CycleView) -> str:
     """A view as one plain line for people."""
     parts = [f"day {view.batch_day:5.2f}", f"{view.mode:<7}"]
-    parts += [text for text in map(estimate_text, [view] * len(SHOWN), SHOWN) if text]
+    parts += [text for text in (estimate_text(view, name) for name in SHOWN) if text]
     harvest = harvest_text(view)
     parts += [harvest] if harvest else []
     parts += [solve_text(view)] if view.solves else []

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import platform
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +14,7 @@ import plant_models.gas_transfer
 import plant_models.integrate
 import plant_models.model
 from mpc_agent.record import Quantity
-from plant_models.model import PlantModel
+from plant_models.model import Input, Output, Parameter, PlantModel, State
 
 PACKAGES = ("mpc-agent", "casadi", "jax", "jaxlib", "numpy", "asyncua", "msgspec")
 """Packages whose version may change a decision or a record."""
@@ -52,7 +53,7 @@ def model_fingerprint(model: PlantModel) -> str:
 
 def quantities(model: PlantModel, kind: str) -> tuple[Quantity, ...]:
     """The "states", "inputs", "parameters" or "outputs" of a model, in its order."""
-    tables = {
+    tables: Mapping[str, Mapping[str, State | Input | Parameter | Output]] = {
         "states": model.states,
         "inputs": model.inputs,
         "parameters": model.parameters,

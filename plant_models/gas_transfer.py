@@ -105,7 +105,7 @@ def carbon_dioxide_transfer(
 
 
 def ph(carbon_dioxide: Scalar, alkalinity: Scalar, xp: Maths) -> Scalar:
-    """pH of a bicarbonate buffer with a strong-ion difference.
+    """The pH of a bicarbonate buffer with a strong-ion difference.
 
     The exact root of H^2 + S H - (K1 C + Kw) = 0, written without cancellation for S > 0.
 

@@ -100,7 +100,7 @@ class PlantModel:
         rhs: `rhs(x, u, p, xp)` gives the time derivatives, 1/h, in the order of the states.
         outputs: `outputs(x, u, p, xp)` gives the outputs in their order.
         states, inputs, parameters, outputs_info: what each field means, keyed by field name.
-        volume: name of the state that holds the volume; its derivative is the sum of `volume_flows`.
+        volume: name of the state that holds the volume; its rate is the sum of `volume_flows`.
         volume_flows: inputs that add volume.
         substeps_per_h: Runge-Kutta steps per hour that keep the common integrator stable and, on
             the reference recipe, within 1e-6 of a tight reference.

@@ -58,7 +58,7 @@ async def secure(server: Server, settings: SecuritySettings) -> None:
         return
     assert settings.certificate is not None, "the settings were checked"
     assert settings.private_key is not None, "the settings were checked"
-    await server.set_application_uri(_application_uri(settings.certificate))
+    uri = _application_uri(settings.certificate)
     try:
         await server.load_certificate(settings.certificate)
     except (OSError, ValueError) as error:
@@ -67,9 +67,10 @@ async def secure(server: Server, settings: SecuritySettings) -> None:
         await server.load_private_key(settings.private_key)
     except (OSError, ValueError, TypeError) as error:
         raise PlantError(_unusable(settings.private_key, error)) from None
+    server.set_certificate_validator(await _validator(settings.trusted_clients))
+    await server.set_application_uri(uri)
     server.set_security_policy([ua.SecurityPolicyType.Basic256Sha256_SignAndEncrypt])
     server.set_identity_tokens([ua.UserNameIdentityToken])
-    server.set_certificate_validator(await _validator(settings.trusted_clients))
 
 
 def _application_uri(path: Path) -> str:

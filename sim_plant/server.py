@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -66,6 +67,13 @@ class PlantServer:
         Raises:
             PlantError: the port is in use, the host is not ours, or a certificate cannot be used.
         """
+        try:
+            self._try_port()
+            await self._start()
+        except OSError as error:
+            raise PlantError(self._refusal(error)) from None
+
+    async def _start(self) -> None:
         server, internal = self._server, self._server.iserver
         subscriptions = HonestSubscriptions(internal.aspace, iserver=internal)
         internal.subscription_service = subscriptions
@@ -79,11 +87,15 @@ class PlantServer:
             internal.aspace, self._nodes.tags, self._write, self._publish
         )
         await self._publish()
-        try:
-            with _quiet("asyncua.server.server"):
-                await server.start()
-        except OSError as error:
-            raise PlantError(self._refusal(error)) from None
+        with _quiet("asyncua.server.server"):
+            await server.start()
+
+    def _try_port(self) -> None:
+        """Listen for a moment, so that a port in use is told before the address space is built."""
+        host, port = self._parts.hostname, self._parts.port
+        if host and port:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host, port), family=family).close()
 
     async def stop(self) -> None:
         """Close every connection and stop listening."""

@@ -21,7 +21,7 @@ _STATUS: Final[Mapping[WriteStatus, int]] = {
     WriteStatus.NOT_WRITABLE: ua.StatusCodes.BadNotWritable,
     WriteStatus.OUT_OF_RANGE: ua.StatusCodes.BadOutOfRange,
     WriteStatus.TYPE_MISMATCH: ua.StatusCodes.BadTypeMismatch,
-    WriteStatus.REFUSED: ua.StatusCodes.BadRequestNotAllowed,
+    WriteStatus.REFUSED: ua.StatusCodes.BadUserAccessDenied,
 }
 
 

@@ -92,7 +92,7 @@ class Truth:
             PlantError: the file cannot be read or is no such log.
         """
         try:
-            with np.load(path, allow_pickle=False) as archive:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 content: dict[str, Any] = {name: archive[name] for name in ("version", *_FIELDS)}
         except OSError as error:
             raise PlantError(f"cannot read the truth log {path}: {error.strerror}") from None

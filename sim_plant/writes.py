@@ -86,7 +86,8 @@ def _in_range(tag: Tag, value: float, clamp: bool) -> tuple[WriteStatus, float]:
     if not isfinite(value):
         return WriteStatus.OUT_OF_RANGE, value
     taken = min(max(value, low), high)
-    if abs(taken - value) <= _ROUNDING * (high - low):
+    rounding = _ROUNDING * (high - low) if tag.data_type is DataType.FLOAT else 0.0
+    if abs(taken - value) <= rounding:
         return WriteStatus.GOOD, taken
     return (WriteStatus.CLAMPED if clamp else WriteStatus.OUT_OF_RANGE), taken
 

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
 from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 from asyncua import Server, ua
+from asyncua.server.address_space import AttributeService
 
 from mpc_agent.drivers.tag_building import build_tag_map
 from mpc_agent.drivers.tagmap import OpcuaSettings, TagMapSettings
@@ -128,54 +129,154 @@ async def until(look: Callable[[], Awaitable[_T]], good: Callable[[_T], bool]) -
             await asyncio.sleep(0.02)
 
 
+class _JudgedNodes(AttributeService):  # type: ignore[misc]  # asyncua counts as untyped
+    """Answers writes of some nodes with a code of their own, and remembers the largest read."""
+
+    def __init__(self, space: Any, codes: Mapping[ua.NodeId, int]) -> None:
+        super().__init__(space)
+        self.codes = codes
+        self.hanging: dict[ua.NodeId, asyncio.Event] = {}
+        self.largest_read = 0
+
+    def read(self, params: Any) -> Any:
+        self.largest_read = max(self.largest_read, len(params.NodesToRead))
+        return super().read(params)
+
+    async def write(self, params: Any, user: Any = None) -> Any:
+        answers = []
+        for item in params.NodesToWrite:
+            if item.NodeId in self.hanging:
+                await self.hanging[item.NodeId].wait()
+            if item.NodeId in self.codes:
+                answers.append(ua.StatusCode(self.codes[item.NodeId]))
+            else:
+                answers += await super().write(ua.WriteParameters(NodesToWrite=[item]), user)
+        return answers
+
+
 class VendorServer:
-    """A small real OPC-UA server with a tank, a pump and a handshake; anonymous, on loopback.
+    """A small real OPC-UA server with a tank, a pump and a handshake, on loopback.
 
     Attributes:
-        server: the server, for direct access to its nodes.
-        nodes: nodes by name.
+        server: the server itself.
+        port, endpoint: where it listens.
+        codes: status code by node, given to writes in place of doing them.
     """
 
     NAMESPACE = "urn:vendor:reactor"
 
-    def __init__(self, port: int, *, other_namespaces: int = 0) -> None:
-        """Listen on `port`; more namespaces move the index of the vendor's own."""
-        self.server = Server()
-        self.server.set_endpoint(f"opc.tcp://127.0.0.1:{port}/")
-        self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
-        self._other_namespaces = other_namespaces
-        self.nodes: dict[str, Any] = {}
+    def __init__(
+        self,
+        port: int,
+        *,
+        other_namespaces: int = 0,
+        without: Container[str] = (),
+        secure: Callable[[Server], Awaitable[None]] | None = None,
+    ) -> None:
+        """Listen on `port`.
+
+        Args:
+            port: where.
+            other_namespaces: registered before the vendor's own, which moves its index.
+            without: variables that are left out.
+            secure: sets policies and users; without it everybody may connect.
+        """
+        self.port = port
         self.endpoint = f"opc.tcp://127.0.0.1:{port}/"
+        self.server = Server()
+        self.codes: dict[ua.NodeId, int] = {}
+        self._other_namespaces = other_namespaces
+        self._without = without
+        self._secure = secure
+        self._nodes: dict[str, Any] = {}
+
+    @property
+    def largest_read(self) -> int:
+        """Nodes in the largest read request so far."""
+        return int(self.server.iserver.attribute_service.largest_read)
+
+    def forget_reads(self) -> None:
+        """Begin to watch for the largest read anew."""
+        self.server.iserver.attribute_service.largest_read = 0
+
+    def hang(self, node: Any) -> None:
+        """Answer no write of this node until released."""
+        self.server.iserver.attribute_service.hanging[node.nodeid] = asyncio.Event()
+
+    def release(self) -> None:
+        """Answer writes again."""
+        hanging = self.server.iserver.attribute_service.hanging
+        for event in hanging.values():
+            event.set()
+        hanging.clear()
+
+    async def limit_reads(self, nodes: int) -> None:
+        """Tell clients how many nodes one read may name."""
+        told = ua.ObjectIds.Server_ServerCapabilities_OperationLimits_MaxNodesPerRead
+        node = self.server.get_node(ua.NodeId(told))
+        await node.write_value(ua.Variant(nodes, ua.VariantType.UInt32))
+
+    def __getitem__(self, name: str) -> Any:
+        return self._nodes[name]
 
     async def add(self, name: str, value: Any, kind: Any, *, writable: bool = False) -> None:
-        """One more variable."""
-        node = await self.server.nodes.objects.add_variable(
+        """One more variable below the folder Tank."""
+        node = await self._tank.add_variable(
             ua.NodeId(name, self._index), ua.QualifiedName(name, self._index), value, kind
         )
         if writable:
             await node.set_writable()
-        self.nodes[name] = node
+        self._nodes[name] = node
+
+    async def tell_unit(self, name: str, told: ua.EUInformation) -> None:
+        """Give a variable an EngineeringUnits property."""
+        await self._nodes[name].add_property(
+            ua.NodeId(f"{name}.EngineeringUnits", self._index),
+            ua.QualifiedName("EngineeringUnits", 0),
+            told,
+            datatype=ua.ObjectIds.EUInformation,
+        )
+
+    async def delete(self, name: str) -> None:
+        """One variable less."""
+        await self.server.delete_nodes([self._nodes.pop(name)])
 
     async def put(self, name: str, value: Any, kind: Any, code: int = 0, at_s: float = 1e9) -> None:
         """Show a value with a status and a source timestamp."""
-        status, at = ua.StatusCode(code), datetime.fromtimestamp(at_s, UTC)
-        await self.nodes[name].write_value(
-            ua.DataValue(ua.Variant(value, kind), StatusCode=status, SourceTimestamp=at)
+        at = datetime.fromtimestamp(at_s, UTC)
+        shown = ua.DataValue(
+            ua.Variant(value, kind), StatusCode=ua.StatusCode(code), SourceTimestamp=at
+        )
+        # Not by a write, which would check the type: vendors' servers do show odd values.
+        await self.server.iserver.aspace.write_attribute_value(
+            self._nodes[name].nodeid, ua.AttributeIds.Value, shown
         )
 
     async def __aenter__(self) -> Self:
         await self.server.init()
+        self.server.set_endpoint(self.endpoint)
+        if self._secure is None:
+            self.server.set_security_policy([ua.SecurityPolicyType.NoSecurity])
+        else:
+            await self._secure(self.server)
         for number in range(self._other_namespaces):
             await self.server.register_namespace(f"urn:other:{number}")
         self._index = await self.server.register_namespace(self.NAMESPACE)
-        double, boolean = ua.VariantType.Double, ua.VariantType.Boolean
-        await self.add("DO", 40.0, ua.VariantType.Float)
-        await self.add("Feed", 0.0, ua.VariantType.Float, writable=True)
-        await self.add("FeedShown", 0.0, double)
-        await self.add("Enable", True, boolean)
-        await self.add("Request", False, boolean, writable=True)
-        await self.add("Active", True, boolean)
-        await self.add("Beat", 0, ua.VariantType.UInt16, writable=True)
+        self._tank = await self.server.nodes.objects.add_object(
+            ua.NodeId("Tank", self._index), ua.QualifiedName("Tank", self._index)
+        )
+        for name, value, kind, writable in (
+            ("DO", 40.0, ua.VariantType.Float, False),
+            ("Feed", 0.0, ua.VariantType.Float, True),
+            ("Enable", True, ua.VariantType.Boolean, False),
+            ("Request", False, ua.VariantType.Boolean, True),
+            ("Active", True, ua.VariantType.Boolean, False),
+            ("Beat", 0, ua.VariantType.UInt16, True),
+        ):
+            if name not in self._without:
+                await self.add(name, value, kind, writable=writable)
+        internal = self.server.iserver
+        internal.attribute_service = _JudgedNodes(internal.aspace, self.codes)
         await self.server.start()
         return self
 
@@ -186,6 +287,51 @@ class VendorServer:
             clock.cancel()
             await asyncio.gather(clock, return_exceptions=True)
         await self.server.stop()
+
+
+class Wire:
+    """A TCP connection to a server that can be cut, or fall silent without being closed."""
+
+    def __init__(self, target: int) -> None:
+        """Lead to the port `target` on this machine."""
+        self._target = target
+        self._writers: list[asyncio.StreamWriter] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+        self.silent = False
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        port = self._listener.sockets[0].getsockname()[1]
+        self.endpoint = f"opc.tcp://127.0.0.1:{port}/"
+        return self
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, back = await asyncio.open_connection("127.0.0.1", self._target)
+        self._writers += [writer, back]
+        for source, sink in ((reader, back), (there, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._pumps.add(task)
+            task.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                if not self.silent:
+                    sink.write(data)
+        except ConnectionError:
+            pass
+        sink.close()
+
+    def cut(self) -> None:
+        """Close every connection."""
+        for writer in self._writers:
+            writer.close()
+        self._writers.clear()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listener.close()
+        self.cut()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
 
 
 VENDOR_TAGS: dict[str, Any] = {

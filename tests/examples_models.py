@@ -35,7 +35,7 @@ def random_points(model: PlantModel, count: int, seed: int) -> Points:
 
     def between(pairs: Sequence[tuple[float, float]]) -> Floats:
         lower, upper = np.array(pairs).T
-        return lower + (upper - lower) * random.random((count, len(pairs)))
+        return np.asarray(lower + (upper - lower) * random.random((count, len(pairs))))
 
     return Points(
         x=between([(item.lower, item.upper) for item in model.states.values()]),

@@ -1,5 +1,7 @@
 """Small simulated plants for tests."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +34,17 @@ def take_control(plant: SimulatedPlant, owner: str = "agent", connection: str = 
     assert plant.write("Control.Owner", owner, connection) == "GOOD"
     assert plant.write("Control.Request", False, connection) == "GOOD"
     assert plant.write("Control.Request", True, connection) == "GOOD"
+
+
+def number(plant: SimulatedPlant, name: str) -> float:
+    """What a tag with a number says now."""
+    value = plant.tag(name).value
+    assert isinstance(value, float)
+    return value
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that must happen soon."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - what is waited for happens over a real socket
+            await asyncio.sleep(0.001)

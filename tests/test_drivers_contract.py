@@ -132,6 +132,15 @@ async def test_values_come_in_the_models_units(bench: Bench, driver: Driver) -> 
     assert readings.measured["pH"].value == raw["pH.Value"].value
 
 
+async def test_every_way_to_the_plant_gives_the_same_readings(
+    server: PlantServer, bench: Bench, driver: Driver
+) -> None:
+    twin = SimulatedPlant(server.plant.settings)
+    await bench.advance(26 * 3600.0)
+    twin.advance_to(bench.plant.time_s)
+    assert await driver.read() == await SimulatedDriver(twin, tag_map()).read()
+
+
 async def test_limits_are_the_plants_ranges_in_the_models_units(
     bench: Bench, driver: Driver
 ) -> None:

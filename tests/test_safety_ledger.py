@@ -86,3 +86,10 @@ def test_the_highest_flow_keeps_every_hour_and_is_the_highest(
     already = dose(0.0, 0.0)
     worst = max(dose(time, more) for time in (*times, *corners))
     assert worst > max_hourly_L or already > max_hourly_L
+
+
+def test_an_early_corner_of_the_coming_hour_can_bind() -> None:
+    """1.9 of 2.0 L came from 50 to 40 min ago: all of it still counts ten minutes from now."""
+    ledger = kept([0.0, 11.4, 0.0, 0.0, 0.0, 0.0], 600.0)
+    now_s = START_S + HOUR_S
+    assert highest_flow(ledger, "feed", 2.0, now_s, 1.0) == pytest.approx(0.1 * 6)

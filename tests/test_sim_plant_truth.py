@@ -32,7 +32,7 @@ def test_rows_come_at_the_asked_interval() -> None:
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
-    with pytest.raises(PlantError, match="cannot write the truth log .*none/truth.npz: No such"):
+    with pytest.raises(PlantError, match=r"cannot write the truth log .*none/truth\.npz: No such"):
         small_plant().save_truth(tmp_path / "none" / "truth.npz")
 
 

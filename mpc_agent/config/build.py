@@ -134,6 +134,7 @@ def _limits(part: ProblemSection) -> tuple[Limit, ...]:
             upper=item.upper,
             scale=item.scale,
             weight=item.weight,
+            margin=item.margin_deviations,
         )
         for item in part.limits
     )

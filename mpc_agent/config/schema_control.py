@@ -44,6 +44,8 @@ class LimitSection(Section):
     """Cost of a violation of that size in one piece."""
     hard: bool = False
     """Whether a plan that violates the limit is refused."""
+    margin_deviations: NotNegative = 0.0
+    """Standard deviations of the present estimate to keep from the limit."""
 
     @model_validator(mode="after")
     def _possible(self) -> "LimitSection":

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mpc_agent.config.base import Host, Port, Positive, Section, UtcTime
+from mpc_agent.config.base import Host, Items, Port, Positive, Section, UtcTime
 from mpc_agent.values import Mode
 
 
@@ -72,6 +72,19 @@ class WebSection(Section):
     """Whether to listen at all."""
 
 
+class JudgedLimit(Section):
+    """An interval that the simulated truth is held against, in the output's unit."""
+
+    output: str
+    """Output of the simulated plant."""
+    lower: float | None = None
+    """Lower end, or null."""
+    upper: float | None = None
+    """Upper end, or null."""
+    hard: bool = False
+    """Whether time outside counts as failure."""
+
+
 class SimulationSection(Section):
     """The plant that `simulate` and `sim-plant` run instead of a real one."""
 
@@ -79,3 +92,6 @@ class SimulationSection(Section):
     """YAML file of the simulated plant, relative to the folder of this file."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1)] = 1
     """Draws the plant's true parameters and its noise."""
+    limits: Items[JudgedLimit] = ()
+    """What a simulated batch is judged by: time outside is counted, and the optimum that it is
+    compared with keeps inside."""

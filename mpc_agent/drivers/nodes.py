@@ -96,11 +96,13 @@ class NodeUse:
         label: where the configuration names it, for messages.
         kind: what sort of value is expected.
         writable: whether the agent writes it.
+        unit: unit of a number as configured; empty when it is not checked.
     """
 
     label: str
     kind: ValueKind
     writable: bool
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)

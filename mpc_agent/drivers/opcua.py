@@ -24,6 +24,12 @@ _OFFSET_STEP_S = 2.0
 """Clock differences below this are noise: servers update their clock about once a second."""
 
 
+_CERTIFICATE_HINT = (
+    "if it is running: is security.server_certificate its certificate, "
+    "and does it trust security.certificate?"
+)
+
+
 class OpcuaLink:
     """The OPC-UA side of the driver: reads on demand, over whatever session there is now.
 
@@ -63,6 +69,7 @@ class OpcuaLink:
             find_nodes=lambda session: session.find_nodes(settings.namespaces),
             connect_s=timeouts.connect_s,
             backoff=Backoff(timeouts.reconnect_first_s, timeouts.reconnect_max_s, seed),
+            hint="" if settings.security.policy == "None" else _CERTIFICATE_HINT,
         )
 
     @property

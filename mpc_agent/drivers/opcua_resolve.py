@@ -17,6 +17,7 @@ from mpc_agent.drivers.nodes import (
     ValueKind,
 )
 from mpc_agent.drivers.opcua_services import Services
+from mpc_agent.drivers.opcua_units import unit_mismatch
 
 _SCALAR_RANKS = (-1, -2, -3)
 """Value ranks that admit a single value: scalar, any, scalar or one dimension."""
@@ -75,6 +76,9 @@ async def resolve(
             faults[address] = TagFault(use.label, f"node {address} {reason}", missing=False)
         else:
             nodes[address] = ResolvedNode(node, described.data_type)
+    for address, reason in (await _unit_mismatches(services, nodes, uses)).items():
+        faults[address] = TagFault(uses[address].label, f"node {address} {reason}", missing=False)
+        del nodes[address]
     return Resolution(await _with_ranges(services, nodes, uses), faults)
 
 
@@ -175,6 +179,24 @@ def _mismatch(use: NodeUse, node: _Described) -> str:
     if use.writable and not node.writable:
         return "may not be written by this user"
     return ""
+
+
+async def _unit_mismatches(
+    services: Services,
+    nodes: Mapping[NodeAddress, ResolvedNode],
+    uses: Mapping[NodeAddress, NodeUse],
+) -> dict[NodeAddress, str]:
+    """Nodes whose EngineeringUnits contradict the configuration, and how."""
+    wanted = [address for address in nodes if uses[address].unit]
+    name = (ua.QualifiedName("EngineeringUnits", 0),)
+    targets = await services.translate([(nodes[address].node, name) for address in wanted])
+    told = {a: node for a, node in zip(wanted, targets, strict=True) if node is not None}
+    answers = await services.read([(node, ua.AttributeIds.Value) for node in told.values()])
+    found = {
+        address: unit_mismatch(uses[address].unit, answer)
+        for address, answer in zip(told, answers, strict=True)
+    }
+    return {address: reason for address, reason in found.items() if reason}
 
 
 async def _with_ranges(

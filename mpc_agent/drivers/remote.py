@@ -66,6 +66,7 @@ class RemoteControl:
 
     Attributes:
         message: why we are not in control although we asked, in words; empty otherwise.
+        unheard: why the plant does not take our heartbeat; empty otherwise.
     """
 
     def __init__(self, link: Link, tags: TagMap, owner: str, grant_s: float) -> None:
@@ -81,6 +82,7 @@ class RemoteControl:
         self._other = ""
         self._lease_connection = -1
         self.message = ""
+        self.unheard = ""
 
     @property
     def state(self) -> DriverState:
@@ -232,7 +234,8 @@ class RemoteControl:
         if self._handshake.heartbeat is not None and not self._other:
             if self._asked:
                 await self._renew_lease()
-            await self._link.send([(self._handshake.heartbeat, count % 2**32)])
+            (reply,) = await self._link.send([(self._handshake.heartbeat, count % 2**32)])
+            self.unheard = reply and f"the plant refused the heartbeat: {reply}"
 
 
 _NOT_PERMITTED = "the operator does not permit remote control"

@@ -22,6 +22,10 @@ _CODES: Mapping[WriteStatus, str] = {
 """What the plant's OPC-UA server would answer."""
 
 
+_TIME_DIGITS = 6
+"""Time stamps count microseconds, as they do over OPC-UA."""
+
+
 class SimulatedLink:
     """Calls in place of a connection; a node is the tag that its identifier names."""
 
@@ -126,8 +130,8 @@ def _raw(value: TagValue) -> RawValue:
     return RawValue(
         None if bad else value.value,
         quality,
-        value.sampled_at_s,
-        value.entered_at_s,
+        round(value.sampled_at_s, _TIME_DIGITS),
+        round(value.entered_at_s, _TIME_DIGITS),
         "" if quality is Quality.GOOD else quality.value,
     )
 

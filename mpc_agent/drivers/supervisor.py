@@ -50,6 +50,7 @@ class Supervisor:
         find_nodes: Callable[[Session], Awaitable[None]],
         connect_s: float,
         backoff: Backoff,
+        hint: str = "",
     ) -> None:
         """Supervise.
 
@@ -59,8 +60,10 @@ class Supervisor:
             find_nodes: makes it ready for use.
             connect_s: time for both, wall seconds.
             backoff: pauses between attempts.
+            hint: what to look at when the other side ends an attempt without a word.
         """
         self._name = name
+        self._hint = hint
         self._connect = connect
         self._find_nodes = find_nodes
         self._connect_s = connect_s
@@ -140,6 +143,8 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - asyncua's come in every class
             self.state = DriverState.DISCONNECTED
             self.message = describe(error, self._name)
+            if session is None and self._hint and isinstance(error, _WORDLESS):
+                self.message += f"; {self._hint}"
             self._report(self.message)
             if session is not None:
                 await session.close()
@@ -161,6 +166,10 @@ class Supervisor:
         self._reported = reason
 
 
+_WORDLESS = (TimeoutError, AssertionError, ConnectionResetError, ConnectionAbortedError)
+"""How asyncua fails when the other side does not like our certificate, or cannot read us."""
+
+
 def describe(error: BaseException, name: str) -> str:
     """Why the plant cannot be reached, in words for people."""
     if isinstance(error, LookupError):
@@ -168,7 +177,7 @@ def describe(error: BaseException, name: str) -> str:
     if isinstance(error, TimeoutError):
         return f"{name} gave no answer in time"
     if isinstance(error, AssertionError):
-        return f"{name} ended the connection; does it trust the agent's certificate?"
+        return f"{name} ended the connection"
     if isinstance(error, ua.UaStatusCodeError):
         code = ua.StatusCode(error.code)
         return f"{name} answered {code.name}: {code.doc}"

@@ -92,7 +92,9 @@ class _Builder:
         self.faults: list[str] = []
         self.uses: dict[NodeAddress, NodeUse] = {}
 
-    def use(self, label: str, text: str, kind: ValueKind, *, writable: bool = False) -> NodeAddress:
+    def use(
+        self, label: str, text: str, kind: ValueKind, *, writable: bool = False, unit: str = ""
+    ) -> NodeAddress:
         """Register what is expected of a node."""
         address = parse_node(text)
         if self._namespaces is not None:
@@ -102,12 +104,18 @@ class _Builder:
                 for alias in sorted(address.aliases - {STANDARD_NAMESPACE, *self._namespaces})
             )
         known = self.uses.get(address)
-        if known is not None and known.kind is not kind:
+        if known is None:
+            self.uses[address] = NodeUse(label, kind, writable, unit)
+        elif known.kind is not kind:
             self.faults.append(
                 f"{label}: {text!r} cannot be {kind} and, for {known.label}, {known.kind}"
             )
-        elif known is None or (writable and not known.writable):
-            self.uses[address] = NodeUse(label, kind, writable)
+        elif known.unit and unit and known.unit != unit:
+            self.faults.append(
+                f"{label}: {text!r} cannot be in {unit} and, for {known.label}, in {known.unit}"
+            )
+        elif writable and not known.writable:
+            self.uses[address] = NodeUse(label, kind, writable, unit or known.unit)
         return address
 
     def convert(
@@ -136,7 +144,7 @@ class _Builder:
         accepts_uncertain: bool = False,
     ) -> Signal | None:
         """A signal, or None and a fault."""
-        address = self.use(label, tag.node, ValueKind.NUMBER)
+        address = self.use(label, tag.node, ValueKind.NUMBER, unit=tag.unit)
         found = self.convert(label, tag, name, units)
         if found is None:
             return None
@@ -150,10 +158,11 @@ class _Builder:
             if tag is None:
                 continue
             label = f"tags.inputs.{name}.setpoint"
-            address = self.use(label, tag.node, ValueKind.NUMBER, writable=True)
+            number, unit = ValueKind.NUMBER, tag.unit
+            address = self.use(label, tag.node, number, writable=True, unit=unit)
             readback = address
             if tag.readback.node is not None:
-                readback = self.use(f"{label}.readback", tag.readback.node, ValueKind.NUMBER)
+                readback = self.use(f"{label}.readback", tag.readback.node, number, unit=unit)
             convert = self.convert(label, tag, name, units)
             if convert is not None:
                 tolerance, within_s = tag.readback.tolerance, tag.readback.within_s

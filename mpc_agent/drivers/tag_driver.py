@@ -89,7 +89,8 @@ class TagDriver:
         """The plant's word on control, and everything people should know."""
         sentences = [str(fault) for fault in self._link.faults().values()]
         sentences += self._link.notices()
-        sentences += [text for text in (self._remote.conflict, self._remote.message) if text]
+        remote = self._remote
+        sentences += [text for text in (remote.conflict, remote.message, remote.unheard) if text]
         if control.interlock:
             sentences.append(f"interlock: {control.interlock}")
         return PlantStatus(

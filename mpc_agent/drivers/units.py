@@ -1,5 +1,6 @@
 """The door at which the plant's units become the model's: built once, at configuration time."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -134,3 +135,22 @@ def _molar_hint(source: "pint.Quantity[float]", target: "pint.Quantity[float]") 
     ):
         return "; give molar_mass_g_per_mol to convert between mass and amount of substance"
     return ""
+
+
+def differs(given: str, told: str, *, certain: bool) -> bool:
+    """Whether a unit that a server tells contradicts the configured one.
+
+    Args:
+        given: unit as configured.
+        told: unit as the server tells it.
+        certain: `told` comes from a code. A mere display name counts only when it can be read and
+            is of the same dimension, because "C" is more likely a temperature than a charge.
+    """
+    try:
+        told_as = conversion("server", told, given)
+    except UnitMismatchError:
+        return certain
+    return not (math.isclose(told_as.factor, 1.0, rel_tol=1e-9) and abs(told_as.offset) < _SAME)
+
+
+_SAME = 1e-9

@@ -130,14 +130,11 @@ def _measured(header: BatchHeader, cycles: list[RecordedCycle]) -> dict[str, Poi
         verdicts = dict(zip(header.signals, cycle.estimate.verdicts, strict=True))
         for name, reading in cycle.readings.measured.items():
             rows = found.setdefault(name, [])
-            row = (header.hours(reading.sampled_at_s), reading.value, _is_ok(verdicts.get(name)))
+            fused = verdicts.get(name, Verdict.OK) is Verdict.OK
+            row = (header.hours(reading.sampled_at_s), reading.value, fused)
             if np.isfinite(reading.value) and (not rows or rows[-1][0] != row[0]):
                 rows.append(row)
     return {name: _points(rows) for name, rows in found.items()}
-
-
-def _is_ok(verdict: Verdict | None) -> bool:
-    return verdict is Verdict.OK
 
 
 def _samples(header: BatchHeader, journal: Journal) -> dict[str, Points]:

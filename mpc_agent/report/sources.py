@@ -1,4 +1,4 @@
-"""What a report is made from: the record of a batch, and what a simulated batch leaves beside it."""
+"""What a report is made from: a batch's record, and what a simulated batch leaves beside it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,8 @@ class Result:
     """How a simulated batch ended, and what it is compared with.
 
     Attributes:
-        product_g: product at harvest: "achieved", with the "recipe", and the "optimum" in hindsight.
+        product_g: product at harvest, g: "achieved", with the "recipe", and the "optimum" that
+            perfect knowledge would have reached.
         final: true outputs at harvest, by output.
     """
 

@@ -1,0 +1,90 @@
+"""What `mpc-agent check` finds: faults, and what is still missing around the agent."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpc_agent.config import ConfigError, Fault, Settings, missing_files, record_file
+from mpc_agent.config.faults import dotted
+from sim_plant.errors import PlantError
+from sim_plant.settings import load_settings
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """Result of a check.
+
+    Attributes:
+        config: file that was checked.
+        settings: what it says, when nothing is wrong.
+        faults: everything that is wrong.
+        notes: what `run` will need and does not find here; no faults of the file.
+    """
+
+    config: Path
+    settings: Settings | None
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """For people."""
+        if self.settings is None:
+            return str(ConfigError(self.faults))
+        lines = [f"{self.config}: no fault", *_summary(self.settings)]
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def as_json(self) -> dict[str, object]:
+        """For programs."""
+        return {
+            "ok": not self.faults,
+            "config": str(self.config),
+            "config_hash": None if self.settings is None else self.settings.config_hash,
+            "faults": [_fault_json(fault) for fault in self.faults],
+            "notes": list(self.notes),
+        }
+
+
+def check_config(config: Path) -> CheckResult:
+    """Check a configuration, what it names, and what it needs around it."""
+    try:
+        settings = Settings.load(config, os.environ)
+    except ConfigError as error:
+        return CheckResult(config, None, error.faults)
+    if settings.plant_file is not None:
+        try:
+            load_settings(settings.plant_file)
+        except PlantError as error:
+            fault = Fault(("simulation", "plant"), str(error))
+            return CheckResult(config, None, (fault,))
+    notes = [f"{fault}; `run` needs it" for fault in missing_files(settings)]
+    return CheckResult(config, settings, (), tuple(notes))
+
+
+def _summary(settings: Settings) -> list[str]:
+    document, control, driver = settings.document, settings.control, settings.driver
+    where = getattr(driver, "endpoint", "the simulated plant in process")
+    feed, gas = control.feed.problem, control.gas.problem
+    rows = (
+        ("batch", f"{document.batch.id}, {document.batch.harvest_h:g} h to harvest"),
+        ("model", f"{settings.model.name}, {len(settings.model.states)} states"),
+        ("plant", f"{where}, {document.cycle.target_mode} every {document.cycle.period_s:g} s"),
+        ("online", ", ".join(document.signals.online)),
+        ("assays", ", ".join(document.signals.assays) or "none"),
+        ("learnt", ", ".join(document.estimation.adapted) or "nothing"),
+        ("feed", f"{', '.join(feed.decided)}: maximise {feed.maximise}"),
+        ("gas", f"{', '.join(gas.decided)}: hold {', '.join(document.control.gas.tracked)}"),
+        ("record", str(record_file(settings))),
+        ("hash", settings.config_hash),
+    )
+    return [f"  {name:<7} {text}" for name, text in rows]
+
+
+def _fault_json(fault: Fault) -> dict[str, object]:
+    place = fault.place
+    return {
+        "source": None if place is None else place.source,
+        "line": None if place is None else place.line,
+        "key": dotted(fault.path),
+        "value": fault.given,
+        "text": fault.text,
+    }

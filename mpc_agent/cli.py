@@ -1,0 +1,27 @@
+"""The command line's entry: runs a verb and turns a person's mistakes into a message and a code."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from mpc_agent.errors import ExitCode, UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line (default: that of the process) and exit with its code.
+
+    The verbs, and the libraries they need, are in `mpc_agent.verbs`.
+    """
+    try:
+        from mpc_agent.verbs import app
+
+        app(args=None if arguments is None else list(arguments))
+    except UserError as error:
+        sys.stderr.write(f"mpc-agent: {error.message}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output went away: nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)

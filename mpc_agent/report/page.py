@@ -1,0 +1,174 @@
+"""One self-contained HTML page from a batch's record."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import msgspec
+
+from mpc_agent.errors import CannotWriteError
+from mpc_agent.journal import Journal
+from mpc_agent.record import BatchHeader
+from mpc_agent.report import panels, tables
+from mpc_agent.report.panel import Group, Panel
+from mpc_agent.report.series import Series, read_series
+from mpc_agent.report.sources import (
+    Result,
+    Sources,
+    find_sources,
+    open_record,
+    read_result,
+    read_truth,
+)
+from mpc_agent.report.summary import summarise
+from mpc_agent.report.traces import Arrays
+from mpc_agent.values import Severity
+from sim_plant.truth import Truth
+
+REPORT_FILE = "report.html"
+_HERE = Path(__file__).parent
+
+
+def write_report(run: Path, output: Path | None = None) -> Path:
+    """Make the report of a run.
+
+    Args:
+        run: the run's folder, or its record.
+        output: the page; `report.html` beside the record when not given.
+
+    Returns:
+        The page's path.
+
+    Raises:
+        UserError: there is no record, it cannot be read, or the page cannot be written.
+    """
+    sources = find_sources(run)
+    page = render(sources)
+    path = output or sources.record.with_name(REPORT_FILE)
+    growing = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        growing.write_text(page, "utf-8")
+        growing.replace(path)
+    except OSError as error:
+        raise CannotWriteError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+def render(sources: Sources) -> str:
+    """The page as text."""
+    with open_record(sources) as journal:
+        series = read_series(journal)
+        content = _content(journal, series, read_truth(sources), read_result(sources))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        content,
+        style=(_HERE / "page.css").read_text("utf-8"),
+        script=(_HERE / "page.js").read_text("utf-8"),
+        plotly=_plotly(),
+    )
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    script: str = get_plotlyjs()
+    return script
+
+
+def _content(
+    journal: Journal, series: Series, truth: Truth | None, result: Result
+) -> dict[str, Any]:
+    """All that the template shows."""
+    header, arrays = journal.header, Arrays()
+    last_h = float(series.time_h[-1]) if len(series.time_h) else 0.0
+    span_h = max(header.harvest_h, last_h)
+    shown = list(_groups(series, truth, result, arrays, span_h))
+    events, left_out = tables.events(journal)
+    alarms = sum(1 for row in journal.rows("events") if row["severity"] == Severity.ALARM)
+    return {
+        "header": header,
+        "facts": _facts(header, series),
+        "summary": summarise(series, result, alarms),
+        "has_truth": truth is not None,
+        "groups": list(_numbered(shown)),
+        "data": _embedded(shown, arrays, span_h),
+        "events": events,
+        "events_left_out": left_out,
+        "alarms": alarms,
+        "samples": tables.samples(journal),
+        "transitions": tables.transitions(journal),
+        "solves": tables.solves(journal),
+        "durations": tables.durations(series),
+        "breaks": [str(item) for item in journal.verify()],
+        "head": journal.head,
+        "unresolved": journal.unresolved,
+    }
+
+
+def _groups(
+    series: Series, truth: Truth | None, result: Result, arrays: Arrays, span_h: float
+) -> Iterator[Group]:
+    """All plots under their headings; none at all for a batch without cycles."""
+    if not len(series.time_h):
+        return
+    forecast = panels.forecast_panel(series, dict(result.product_g), arrays, span_h)
+    timeline = panels.timeline_panel(series, arrays)
+    yield Group("Course of the batch", (*([forecast] if forecast else []), timeline))
+    yield from panels.groups(series, truth, arrays, span_h)
+    duration = panels.duration_panel(series, arrays, span_h)
+    if duration:
+        yield Group("Operation", (duration,))
+
+
+def _numbered(shown: list[Group]) -> Iterator[tuple[Group, list[tuple[int, Panel]]]]:
+    """Groups with their panels, counted over the whole page."""
+    first = 0
+    for group in shown:
+        yield group, list(enumerate(group.panels, start=first))
+        first += len(group.panels)
+
+
+def _embedded(shown: list[Group], arrays: Arrays, span_h: float) -> str:
+    """Numbers and traces as JSON that can stand inside a script element."""
+    data = {
+        "span_d": span_h / 24,
+        "arrays": arrays.kept,
+        "panels": [
+            {
+                "kind": panel.kind,
+                "wide": panel.wide,
+                "rows": panel.rows,
+                "traces": panel.traces,
+            }
+            for group in shown
+            for panel in group.panels
+        ],
+    }
+    return msgspec.json.encode(data).decode().replace("<", "\\u003c")
+
+
+def _facts(header: BatchHeader, series: Series) -> list[tuple[str, str]]:
+    """The lines under the title."""
+    facts = [
+        ("Inoculated", _utc(header.inoculated_at_s)),
+        ("Planned harvest", f"{header.harvest_h / 24:g} days after"),
+        ("Model", header.model),
+        ("Cycle", f"every {header.period_s / 60:g} min"),
+    ]
+    if len(series.time_h):
+        last_s = header.inoculated_at_s + 3600 * float(series.time_h[-1])
+        facts.insert(1, ("Last cycle", f"{_utc(last_s)}, day {series.time_h[-1] / 24:.1f}"))
+    return facts
+
+
+def _utc(time_s: float) -> str:
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,123 @@
+"""How progress is shown: a live table on a terminal, a plain line per half-day in a pipe."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import floor
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from mpc_agent.progress import (
+    SHOWN,
+    CycleView,
+    estimate_text,
+    harvest_text,
+    sentence,
+    solve_text,
+)
+
+HALF_DAY_H = 12.0
+LATEST_NOTICES = 6
+
+
+class Display(Protocol):
+    """Where progress is shown."""
+
+    def say(self, text: str) -> None:
+        """A sentence about what happens around the batch."""
+        ...
+
+    def show(self, view: CycleView) -> None:
+        """A finished cycle."""
+        ...
+
+
+class PlainLines:
+    """One line per half-day of the batch, and every alarm, for pipes and logs."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._shown_half_day = -1
+
+    def say(self, text: str) -> None:
+        """A sentence about what happens around the batch."""
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def show(self, view: CycleView) -> None:
+        """A finished cycle: said when it is the first of its half-day, or the last."""
+        for notice in view.notices:
+            if notice.alarm:
+                self.say(f"day {view.batch_day:5.2f}  ALARM {notice.code}: {notice.text}")
+        half_day = floor(view.batch_h / HALF_DAY_H + 1e-6)
+        if half_day > self._shown_half_day or view.batch_h >= view.harvest_h - 1e-3:
+            self._shown_half_day = half_day
+            self.say(sentence(view))
+
+
+class LiveTable:
+    """A table that is drawn anew with every cycle, for terminals; a context manager."""
+
+    def __init__(self, console: Console) -> None:
+        self._live = Live(console=console, refresh_per_second=8, transient=False)
+        self._console = console
+        self._notices: deque[Text] = deque(maxlen=LATEST_NOTICES)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    def say(self, text: str) -> None:
+        """A sentence about what happens around the batch."""
+        self._live.console.print(text, highlight=False, markup=False)
+
+    def show(self, view: CycleView) -> None:
+        """A finished cycle."""
+        for notice in view.notices:
+            style = "bold red" if notice.alarm else "dim"
+            self._notices.append(
+                Text(f"day {view.batch_day:5.2f}  {notice.code}: {notice.text}", style=style)
+            )
+        self._live.update(self._drawn(view))
+
+    def _drawn(self, view: CycleView) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim", min_width=9)
+        table.add_column()
+        day = f"{view.batch_day:.2f} of {view.harvest_h / 24:.0f}"
+        table.add_row("batch day", day)
+        table.add_row("", ProgressBar(total=view.harvest_h, completed=view.batch_h, width=40))
+        table.add_row("mode", f"{view.mode}" + (f", {view.mode_reason}" * bool(view.mode_reason)))
+        if not view.connected:
+            table.add_row("plant", Text("not connected", style="bold red"))
+        for name in SHOWN:
+            label, _, value = estimate_text(view, name).partition(" ")
+            if value:
+                table.add_row(label, value)
+        table.add_row("expected", harvest_text(view).removeprefix("harvest "))
+        table.add_row("last solve", solve_text(view) if view.solves else "none yet")
+        return Group(table, *self._notices)
+
+
+@contextmanager
+def progress_display(stream: TextIO) -> Iterator[Display]:
+    """The right display for a stream."""
+    if stream.isatty():
+        with LiveTable(Console(file=stream)) as live:
+            yield live
+    else:
+        yield PlainLines(stream)

@@ -1,0 +1,252 @@
+"""Agent and plant in one process on a virtual clock: a whole batch in a minute, deterministic."""
+
+import asyncio
+import resource
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from controllers.plan import Floats
+from mpc_agent.build import build_engines, tag_map
+from mpc_agent.clock import VirtualClock, process_age_s, stopwatch
+from mpc_agent.config import Settings
+from mpc_agent.config.schema_general import JudgedLimit, SimulationSection
+from mpc_agent.drivers.simulated import SimulatedDriver
+from mpc_agent.loop import prepare, run_agent
+from mpc_agent.memory import CycleRecord
+from mpc_agent.web.health import Health
+from mpc_agent.yardsticks import Optimum, optimum, recipe_truth
+from sim_plant.plant import SimulatedPlant
+from sim_plant.settings import PlantSettings
+from sim_plant.truth import Truth
+
+RECORD_NAME = "journal.sqlite"
+TRUTH_NAME = "truth.npz"
+
+DO_BAND_PERCENT = 5.0
+"""How near its setpoint dissolved oxygen counts as held."""
+
+
+@dataclass(frozen=True)
+class Achieved:
+    """What a simulated batch came to: every figure that `simulate --json` prints.
+
+    Units are in the names; `in_band_percent` is the share of cycles in which dissolved oxygen was
+    within five points of its setpoint while its gases had room; `coverage_percent` is the share of
+    cycles in which the truth lay inside the estimate's 95 % band, by assay.
+    """
+
+    final_product_g: float
+    final_titre_g_per_L: float
+    harvest_volume_L: float
+    final_viability_percent: float
+    recipe_product_g: float | None
+    optimum_product_g: float | None
+    constraint_violation_h: dict[str, float]
+    hard_limits_violated: list[str]
+    lowest_glucose_mM: float
+    dissolved_oxygen_in_band_percent: float
+    coverage_percent: dict[str, float]
+    cycles: int
+    modes: dict[str, int]
+    solves: dict[str, dict[str, int]]
+    cycle_ms: dict[str, float]
+    solve_ms: dict[str, dict[str, float]]
+    startup_s: float
+    wall_s: float
+    peak_rss_mb: float
+    seed: int
+    config_hash: str
+    folder: str
+
+
+@dataclass
+class Watch:
+    """Collects what is needed of each cycle while the batch runs."""
+
+    assays: dict[str, int]
+    times_h: list[float] = field(default_factory=list)
+    means: list[Floats] = field(default_factory=list)
+    deviations: list[Floats] = field(default_factory=list)
+    saturated: list[bool] = field(default_factory=list)
+    cycle_ms: list[float] = field(default_factory=list)
+    solve_ms: dict[str, list[float]] = field(default_factory=dict)
+    solves: dict[str, Counter[str]] = field(default_factory=dict)
+    modes: Counter[str] = field(default_factory=Counter)
+
+    def see(self, record: CycleRecord, batch_h: float, saturated: bool) -> None:
+        """Note one cycle."""
+        decision, rows = record.decision, list(self.assays.values())
+        self.times_h.append(batch_h)
+        self.means.append(decision.estimate.outputs[rows])
+        self.deviations.append(decision.estimate.output_deviation[rows])
+        self.saturated.append(saturated)
+        self.modes[str(decision.mode)] += 1
+        self.cycle_ms.append(1e3 * record.durations["cycle"])
+        for name, plan in decision.plans.items():
+            seconds = record.durations.get(f"solve.{name}")
+            if seconds is not None:
+                self.solve_ms.setdefault(name, []).append(1e3 * seconds)
+                self.solves.setdefault(name, Counter())[str(plan.status)] += 1
+
+
+def simulate(
+    settings: Settings,
+    plant_settings: PlantSettings,
+    folder: Path,
+    *,
+    compare: bool = True,
+    progress: Callable[[CycleRecord], None] | None = None,
+) -> Achieved:
+    """Run a whole batch in this process and judge it.
+
+    Args:
+        settings: the agent's; its driver and clock are replaced, nothing else.
+        plant_settings: the plant's, seed included.
+        folder: empty folder for record and truth.
+        compare: also run the recipe alone and optimise the plant with perfect knowledge.
+        progress: told of every finished cycle.
+    """
+    watch = stopwatch()
+    engines = build_engines(settings, folder / "compiled")
+    plant = SimulatedPlant(plant_settings)
+    driver = SimulatedDriver(plant, tag_map(settings))
+    clock = VirtualClock(plant)
+    names = settings.model.output_names
+    seen = Watch({item.name: names.index(item.name) for item in settings.estimation.assays})
+    startup_s = process_age_s()
+    start_s = plant.time_s
+
+    def note(record: CycleRecord) -> None:
+        seen.see(record, (record.time_s - start_s) / 3600, _saturated(settings, record))
+        if progress is not None:
+            progress(record)
+
+    async def whole_batch() -> None:
+        run = await prepare(settings, engines, driver, clock, folder / RECORD_NAME)
+        health = Health(run.period_s)
+        try:
+            await run_agent(run, clock, asyncio.Event(), health, note)
+        finally:
+            await driver.close()
+            run.agent.journal.close()
+
+    asyncio.run(whole_batch())
+    plant.save_truth(folder / TRUTH_NAME)
+    section = settings.document.simulation or SimulationSection(plant="")
+    recipe = recipe_truth(plant_settings) if compare else None
+    best = optimum(plant_settings, section.limits, recipe) if recipe else None
+    return achieved(
+        settings, plant_settings, plant.truth, seen, recipe, best,
+        startup_s=startup_s, wall_s=watch.elapsed_s, folder=folder,
+    )  # fmt: skip
+
+
+def achieved(
+    settings: Settings,
+    plant: PlantSettings,
+    truth: Truth,
+    seen: Watch,
+    recipe: Truth | None,
+    best: Optimum | None,
+    *,
+    startup_s: float,
+    wall_s: float,
+    folder: Path,
+) -> Achieved:
+    """Judge a finished batch by its truth."""
+    section = settings.document.simulation or SimulationSection(plant="")
+    hours = {item.output: violation_h(truth, item) for item in section.limits}
+    setpoint = settings.control.gas.setpoints["dissolved_oxygen"]
+    after_day_one = truth.time_h >= 24
+    return Achieved(
+        final_product_g=truth.product_g,
+        final_titre_g_per_L=float(truth.output("titre")[-1]),
+        harvest_volume_L=float(truth.output("volume")[-1]),
+        final_viability_percent=float(truth.output("viability")[-1]),
+        recipe_product_g=recipe.product_g if recipe else None,
+        optimum_product_g=best.product_g if best else None,
+        constraint_violation_h=hours,
+        hard_limits_violated=[
+            item.output for item in section.limits if item.hard and hours[item.output] > 0
+        ],
+        lowest_glucose_mM=float(truth.output("glucose")[after_day_one].min()),
+        dissolved_oxygen_in_band_percent=_in_band(truth, seen, setpoint.at),
+        coverage_percent=coverage(truth, seen),
+        cycles=len(seen.times_h),
+        modes=dict(seen.modes),
+        solves={name: dict(counts) for name, counts in seen.solves.items()},
+        cycle_ms=spread(seen.cycle_ms),
+        solve_ms={name: spread(values) for name, values in seen.solve_ms.items()},
+        startup_s=startup_s,
+        wall_s=wall_s,
+        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        seed=plant.seed,
+        config_hash=settings.config_hash,
+        folder=str(folder),
+    )
+
+
+def violation_h(truth: Truth, limit: JudgedLimit) -> float:
+    """Hours that an output spent outside its interval."""
+    value = truth.output(limit.output)
+    low = -np.inf if limit.lower is None else limit.lower
+    high = np.inf if limit.upper is None else limit.upper
+    outside = (value < low) | (value > high)
+    lasting = np.diff(truth.time_h, prepend=truth.time_h[0])
+    return float(lasting[outside].sum())
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, 99th percentile and maximum."""
+    if not values:
+        return {}
+    return {
+        "median": float(np.median(values)),
+        "p99": float(np.percentile(values, 99)),
+        "max": float(np.max(values)),
+    }
+
+
+def coverage(truth: Truth, seen: Watch) -> dict[str, float]:
+    """Share of cycles with the truth inside the estimate's 95 % band, in percent, by assay."""
+    means, deviations = np.array(seen.means), np.array(seen.deviations)
+    shares = {}
+    for column, name in enumerate(seen.assays):
+        true = np.interp(seen.times_h, truth.time_h, truth.output(name))
+        inside = np.abs(true - means[:, column]) <= 1.96 * deviations[:, column]
+        shares[name] = float(100 * inside.mean())
+    return shares
+
+
+def _in_band(truth: Truth, seen: Watch, setpoint: Callable[[float], float]) -> float:
+    hours = np.array(seen.times_h)
+    true = np.interp(hours, truth.time_h, truth.output("dissolved_oxygen"))
+    wanted = np.array([setpoint(hour) for hour in hours])
+    free = ~np.array(seen.saturated)
+    held = np.abs(true - wanted) <= DO_BAND_PERCENT
+    return float(100 * held[free].mean()) if free.any() else float("nan")
+
+
+def _saturated(settings: Settings, record: CycleRecord) -> bool:
+    """Whether the gases have no room left to bring dissolved oxygen to its setpoint.
+
+    Oxygen at its upper bound when more is needed, or oxygen and air at their lower ones (nitrogen
+    at its upper one) when less is.
+    """
+    values, limits = record.decision.setpoints.values, settings.safety.input_limits
+    gas = settings.safety.oxygen_gas
+    if gas is None:
+        return False
+    top = values[gas] >= 0.99 * limits[gas].upper
+    diluting = [name for name in ("air", "nitrogen") if name in values and name != gas]
+    bottom = values[gas] <= limits[gas].lower + 0.01 * limits[gas].upper and all(
+        values[name] >= 0.99 * limits[name].upper
+        if name == "nitrogen"
+        else values[name] <= 1.01 * limits[name].lower
+        for name in diluting
+    )
+    return bool(top or bottom)

@@ -1,0 +1,135 @@
+"""What `mpc-agent simulate` does: a batch in this process, judged, with its files in one folder."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import msgspec
+
+from mpc_agent.errors import ExitCode, StoppedError, UserError
+from mpc_agent.memory import CycleRecord
+from mpc_agent.progress import CycleView, cycle_view
+from mpc_agent.report.sources import RESULT_FILE, Result
+from mpc_agent.simulate import Achieved, simulate
+from mpc_agent.simulation import load_for_simulation, new_folder
+from mpc_agent.yardsticks import optimum, recipe_truth
+from sim_plant.errors import PlantError
+
+
+def run_simulation(
+    config: Path,
+    seed: int | None,
+    hours: float | None,
+    folder: Path | None,
+    *,
+    compare: bool,
+    progress: Callable[[CycleView], None],
+) -> Achieved:
+    """Simulate a batch and leave record, truth and result in a folder.
+
+    Raises:
+        UserError: configuration, plant or folder cannot be used.
+    """
+    settings, plant = load_for_simulation(config, hours)
+    plant = plant if seed is None else plant.with_seed(seed)
+    where = new_folder(folder, settings, f"simulate-seed{plant.seed}")
+    inoculated_at_s = plant.batch.inoculated_at.timestamp()
+
+    def follow(record: CycleRecord) -> None:
+        progress(cycle_view(record, settings.model, inoculated_at_s, plant.batch.duration_h))
+
+    try:
+        achieved = simulate(settings, plant, where, compare=compare, progress=follow)
+    except PlantError as error:
+        raise UserError(str(error), ExitCode.CONFIG) from None
+    except KeyboardInterrupt:
+        raise StoppedError(f"stopped; the record up to there is in {where}") from None
+    write_result(
+        where,
+        achieved.final_product_g,
+        achieved.recipe_product_g,
+        achieved.optimum_product_g,
+        {
+            "titre": achieved.final_titre_g_per_L,
+            "volume": achieved.harvest_volume_L,
+            "viability": achieved.final_viability_percent,
+        },
+    )
+    return achieved
+
+
+def yardstick_products(config: Path, seed: int | None) -> dict[str, float | str]:
+    """What the recipe alone, and perfect knowledge, make of the simulated plant.
+
+    Raises:
+        UserError: configuration or plant cannot be used.
+    """
+    settings, plant = load_for_simulation(config)
+    plant = plant if seed is None else plant.with_seed(seed)
+    section = settings.document.simulation
+    try:
+        recipe = recipe_truth(plant)
+        best = optimum(plant, () if section is None else section.limits, recipe)
+    except PlantError as error:
+        raise UserError(str(error), ExitCode.CONFIG) from None
+    return {
+        "recipe_product_g": recipe.product_g,
+        "optimum_product_g": best.product_g,
+        "found": best.found,
+    }
+
+
+def write_result(
+    folder: Path,
+    achieved_g: float,
+    recipe_g: float | None,
+    optimum_g: float | None,
+    final: dict[str, float],
+) -> None:
+    """Leave the result beside the record, for the report."""
+    products = {"achieved": achieved_g, "recipe": recipe_g, "optimum": optimum_g}
+    known = {name: value for name, value in products.items() if value is not None}
+    content = msgspec.json.encode(Result(product_g=known, final=final))
+    (folder / RESULT_FILE).write_bytes(msgspec.json.format(content, indent=2) + b"\n")
+
+
+def achieved_json(achieved: Achieved) -> dict[str, object]:
+    """Every figure, for programs."""
+    return asdict(achieved)
+
+
+def achieved_text(achieved: Achieved) -> str:
+    """The figures that people look at first."""
+    rows = [("product at harvest", f"{achieved.final_product_g:.0f} g")]
+    for name, value in (
+        ("  the recipe alone", achieved.recipe_product_g),
+        ("  perfect knowledge", achieved.optimum_product_g),
+    ):
+        if value is not None:
+            share = 100 * achieved.final_product_g / value
+            rows.append((name, f"{value:.0f} g (the agent reached {share:.1f} % of it)"))
+    outside = {name: h for name, h in achieved.constraint_violation_h.items() if h > 0}
+    solves = {name: _counts(counts) for name, counts in achieved.solves.items()}
+    rows += [
+        ("titre", f"{achieved.final_titre_g_per_L:.3f} g/L"),
+        ("volume", f"{achieved.harvest_volume_L:.0f} L"),
+        ("viability", f"{achieved.final_viability_percent:.1f} %"),
+        ("lowest glucose after day 1", f"{achieved.lowest_glucose_mM:.2f} mmol/L"),
+        ("hours outside limits", _hours(outside) or "none"),
+        ("oxygen held", f"{achieved.dissolved_oxygen_in_band_percent:.1f} % of cycles"),
+        ("cycles", f"{achieved.cycles} ({_counts(achieved.modes)})"),
+        *((f"{name} solves", text) for name, text in solves.items()),
+        ("time", f"{achieved.wall_s:.0f} s, of which {achieved.startup_s:.0f} s to start"),
+        ("seed", str(achieved.seed)),
+        ("files", achieved.folder),
+    ]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name.lower()}" for name, count in counts.items())
+
+
+def _hours(outside: dict[str, float]) -> str:
+    return ", ".join(f"{name} {hours:.1f} h" for name, hours in outside.items())

@@ -1,0 +1,68 @@
+"""The simulated plant that a configuration names, and the folder of one run with it."""
+
+import os
+from pathlib import Path
+
+from mpc_agent.clock import utc_stamp
+from mpc_agent.config import Settings
+from mpc_agent.errors import CannotWriteError, ExitCode, UserError
+from sim_plant.errors import PlantError
+from sim_plant.settings import PlantSettings, load_settings
+
+
+def load_for_simulation(config: Path, hours: float | None = None) -> tuple[Settings, PlantSettings]:
+    """The agent and the plant that its configuration names, both ending at the same harvest.
+
+    Args:
+        config: YAML file of the agent.
+        hours: harvest this early instead of when the configuration says.
+
+    Raises:
+        UserError: everything that is wrong with either.
+    """
+    override = {} if hours is None else {"MPC_AGENT__BATCH__HARVEST_H": repr(float(hours))}
+    settings = Settings.load(config, {**os.environ, **override})
+    return settings, simulated_plant(settings)
+
+
+def simulated_plant(settings: Settings, seed: int | None = None) -> PlantSettings:
+    """The simulated plant of an agent's configuration.
+
+    Raises:
+        UserError: it names none, or everything that is wrong with it.
+    """
+    section = settings.document.simulation
+    if section is None or settings.plant_file is None:
+        raise UserError(
+            f"{settings.source} names no simulated plant: add simulation.plant", ExitCode.CONFIG
+        )
+    try:
+        plant = load_settings(settings.plant_file)
+    except PlantError as error:
+        raise UserError(str(error), ExitCode.CONFIG) from None
+    drawn = section.seed if seed is None else seed
+    harvest_h = settings.document.batch.harvest_h
+    batch = plant.batch.model_copy(update={"duration_h": harvest_h})
+    return plant.with_seed(drawn).model_copy(update={"batch": batch})
+
+
+def new_folder(given: Path | None, settings: Settings, kind: str) -> Path:
+    """An empty folder for the files of one run.
+
+    Raises:
+        CannotWriteError: it cannot be made, or holds something already.
+    """
+    folder = given or Path(settings.document.batch.folder) / f"{kind}-{utc_stamp()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        occupied = any(folder.iterdir())
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise CannotWriteError(
+            f"cannot make the folder {folder}: {error.strerror}; choose another with --folder"
+        ) from None
+    if occupied:
+        raise CannotWriteError(f"{folder} is not empty; choose another folder with --folder")
+    if not writable:
+        raise CannotWriteError(f"{folder} is read-only; choose another folder with --folder")
+    return folder

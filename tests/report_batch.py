@@ -1,0 +1,362 @@
+"""A plausible batch, recorded through the real journal: what a report is tried with.
+
+The plant is the full model under the recipe and simple gas loops. The estimates are not a filter's:
+they are the truth with errors that shrink as the batch goes on, which is all that a picture needs.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mpc_agent.journal import Journal
+from mpc_agent.record import BatchHeader, Forecast
+from mpc_agent.values import (
+    Applied,
+    Clip,
+    Estimate,
+    Event,
+    Floats,
+    Mode,
+    Origin,
+    Plan,
+    PlantStatus,
+    Reading,
+    Readings,
+    Sample,
+    SampleResult,
+    Setpoints,
+    Severity,
+    SolveStatus,
+    Verdict,
+)
+from plant_models.cho_mab import CONTROL, FULL
+from plant_models.integrate import Simulator
+from sim_plant.truth import Truth
+from tests import record_values as values
+
+PERIOD_H = values.PERIOD_S / 3600
+ASSAYS = {
+    "viable_cells": 0.05,
+    "viability": 0.01,
+    "glucose": 0.03,
+    "lactate": 0.03,
+    "glutamine": 0.04,
+    "ammonia": 0.04,
+    "titre": 0.03,
+    "osmolality": 0.01,
+}
+SIGNALS = {
+    "dissolved_oxygen": 0.5,
+    "pH": 0.01,
+    "pCO2": 1.6,
+    "weight": 0.5,
+    "capacitance": 0.08,
+    "off_gas_oxygen": 0.02,
+    "off_gas_carbon_dioxide": 0.02,
+}
+ADAPTED = {"mu_max": 1.08, "k_d": 0.9, "Y_Xglc": 1.1, "Q_mAb": 1.12, "m_glc": 0.93, "k_kLa": 1.2}
+GASES = ("air", "oxygen", "carbon_dioxide", "nitrogen")
+
+
+@dataclass(frozen=True)
+class Lived:
+    """What happened in the plant, one row per cycle."""
+
+    time_h: Floats
+    states: Floats
+    inputs: Floats
+    outputs: Floats
+    parameters: Floats
+
+    def output(self, name: str) -> Floats:
+        column: Floats = self.outputs[:, FULL.output_names.index(name)]
+        return column
+
+    def input(self, name: str) -> Floats:
+        column: Floats = self.inputs[:, FULL.input_names.index(name)]
+        return column
+
+
+def recipe(hours: float) -> dict[str, tuple[tuple[float, float], ...]]:
+    starts = np.arange(0.0, hours, 6.0)
+    glucose = [(float(h), round(0.3 + 1.3 / (1 + np.exp(-(h - 110) / 30)), 3)) for h in starts]
+    amino = [(float(h), round(0.08 + 0.5 / (1 + np.exp(-(h - 120) / 25)), 3)) for h in starts]
+    return {
+        "glucose_feed": (*glucose, (hours, 0.0)),
+        "amino_feed": (*amino, (hours, 0.0)),
+    }
+
+
+def header(hours: float) -> BatchHeader:
+    known = {name: item for name, item in CONTROL.parameters.items() if name in ADAPTED}
+    adapted = tuple(
+        replace(values.header().adapted[0], name=name, unit=item.unit, meaning=item.meaning)
+        for name, item in known.items()
+    )
+    return replace(
+        values.header("CHO-DEMO"),
+        harvest_h=hours,
+        adapted=adapted,
+        signals=tuple(SIGNALS),
+        assays=tuple(ASSAYS),
+        limits={"glucose": (4.0, 50.0), "osmolality": (None, 425.0), "volume": (None, 2002.0)},
+        targets={"dissolved_oxygen": ((0.0, 60.0),), "pCO2": ((0.0, 60.0), (72.0, 80.0))},
+        recipe=recipe(hours),
+    )
+
+
+def live(hours: float) -> Lived:
+    """The plant under the recipe with somewhat more feed, and simple gas loops."""
+    parameters = {name: item.value for name, item in FULL.parameters.items()}
+    parameters |= {name: parameters[name] * factor for name, factor in ADAPTED.items()}
+    p = np.array([parameters[name] for name in FULL.parameter_names])
+    plant = Simulator(FULL, PERIOD_H, 30)
+    x = np.array(FULL.initial_state())
+    u = np.array(FULL.nominal_inputs())
+    column = {name: FULL.input_names.index(name) for name in FULL.input_names}
+    read = {name: FULL.output_names.index(name) for name in FULL.output_names}
+    rates = recipe(hours)
+    rows: list[tuple[Floats, Floats, Floats]] = []
+    oxygen_L_per_h = 4.2
+    for number in range(int(hours / PERIOD_H)):
+        y = plant.outputs(x, u, p)
+        rows.append((x, u.copy(), y))
+        for name, schedule in rates.items():
+            u[column[name]] = 1.08 * [rate for h, rate in schedule if h <= number * PERIOD_H][-1]
+        error = 60.0 - y[read["dissolved_oxygen"]]
+        oxygen_L_per_h = float(np.clip(oxygen_L_per_h + 0.35 * error, 0.84, 840))
+        u[column["oxygen"]] = np.clip(oxygen_L_per_h + 2.5 * error, 0.84, 840)
+        wanted = 60.0 if number * PERIOD_H < 72 else 80.0
+        u[column["carbon_dioxide"]] = np.clip(1.2 * (wanted - y[read["pCO2"]]), 0, 420)
+        u[column["base"]] = 1400 * np.clip(0.01 * (6.9 - y[read["pH"]]), 0, 0.002)
+        x = plant.advance(x, u, p)
+    time_h = np.arange(len(rows), dtype=np.float64) * PERIOD_H
+    states, inputs, outputs = (np.array(part) for part in zip(*rows, strict=True))
+    return Lived(time_h, states, inputs, outputs, p)
+
+
+class Recorder:
+    """Turns what happened into what an agent would have recorded."""
+
+    def __init__(self, lived: Lived, header: BatchHeader) -> None:
+        self.lived = lived
+        self.header = header
+        self.chance = np.random.default_rng(3)
+        self.bias = self.chance.normal(0, 1, len(CONTROL.outputs_info) + 40)
+        self.plans: dict[str, Plan] = {}
+
+    def cycle(self, number: int) -> values.Cycle:
+        time_s = values.INOCULATED_AT_S + number * values.PERIOD_S
+        mode = self.mode(number)
+        estimate = self.estimate(number, time_s, tuple(self.samples(number, time_s)))
+        self.plan(number, time_s)
+        decision = values.Decision(
+            mode=mode,
+            mode_reason=self.reason(mode),
+            estimate=estimate,
+            plans=dict(self.plans),
+            setpoints=self.setpoints(number, time_s, mode),
+            events=tuple(self.events(number, estimate)),
+            expected=self.expected(number),
+        )
+        wall = {
+            "read": self.chance.gamma(9, 0.002),
+            "decide": 0.05 + self.chance.gamma(4, 0.02) + 0.6 * (number % 12 == 0),
+            "write": self.chance.gamma(9, 0.003),
+        }
+        durations = wall | {"cycle": sum(wall.values()) + 0.004}
+        readings = self.readings(number, time_s, mode)
+        applied = Applied(written=mode is Mode.CONTROL, confirmed=decision.setpoints.values)
+        return values.Cycle(number, time_s, readings, decision, applied, durations)
+
+    def mode(self, number: int) -> Mode:
+        if number < 6 or 1000 <= number < 1018:
+            return Mode.SHADOW
+        return Mode.CONTROL
+
+    def reason(self, mode: Mode) -> str:
+        if mode is Mode.CONTROL:
+            return "As asked for: CONTROL."
+        return "NOT_CONNECTED: the plant cannot be heard."
+
+    def readings(self, number: int, time_s: float, mode: Mode) -> Readings:
+        lost = mode is not Mode.CONTROL and number > 6
+        measured = {
+            name: Reading(
+                name,
+                self.lived.output(name)[number] * 1.0 + self.chance.normal(0, noise),
+                time_s - 5,
+            )
+            for name, noise in SIGNALS.items()
+        }
+        inputs = {
+            name: Reading(name, float(self.lived.input(name)[number]), time_s - 5)
+            for name in FULL.input_names
+        }
+        return Readings(
+            read_at_s=time_s,
+            measured={} if lost else measured,
+            inputs={} if lost else inputs,
+            setpoints={},
+            samples=(),
+            status=PlantStatus(
+                connected=not lost,
+                remote_enabled=not lost,
+                remote_active=mode is Mode.CONTROL,
+                watchdog_tripped=False,
+            ),
+        )
+
+    def estimate(self, number: int, time_s: float, samples: tuple[SampleResult, ...]) -> Estimate:
+        hours = number * PERIOD_H
+        width = 0.02 + 0.07 * np.exp(-hours / 60) + 0.01 * ((hours % 24) / 24)
+        wave = np.sin(hours / 37 + 2 * self.bias[:18])
+        outputs = self.lived.outputs[number] * (1 + 0.7 * width * wave)
+        exact = {"weight": 1e-3, "volume": 1e-3, "pH": 1e-3, "osmolality": 0.012, "viability": 0.01}
+        for name, relative in exact.items():
+            column = FULL.output_names.index(name)
+            outputs[column] = self.lived.outputs[number, column] * (
+                1 + 0.7 * relative * wave[column]
+            )
+        deviation = np.abs(outputs) * width + 1e-3
+        for name, relative in exact.items():
+            column = FULL.output_names.index(name)
+            deviation[column] = relative * outputs[column]
+        names = [item.name for item in self.header.adapted]
+        nominal = np.array([CONTROL.parameters[name].value for name in names])
+        true = np.array([ADAPTED[name] for name in names])
+        learnt = 1 - np.exp(-np.maximum(hours - 30, 0) / 80)
+        shake = 0.01 * np.sin(hours / 50 + self.bias[18 : 18 + len(names)])
+        means = nominal * (1 + (true - 1) * learnt + shake)
+        mean = np.concatenate([self.lived.states[number], means])
+        verdicts = [
+            Verdict.GATED if name == "pH" and 700 < number < 712 else Verdict.OK for name in SIGNALS
+        ]
+        return Estimate(
+            time_s=time_s,
+            mean=mean,
+            factor=np.eye(len(mean)),
+            deviation=np.concatenate([0.03 * mean[:12], means * (0.12 - 0.08 * learnt)]),
+            outputs=outputs,
+            output_deviation=deviation,
+            innovations=np.zeros(len(SIGNALS)),
+            gate_ratios=np.zeros(len(SIGNALS)),
+            verdicts=tuple(verdicts),
+            last_fused_s=np.full(len(SIGNALS), time_s),
+            samples=samples,
+            healthy=True,
+        )
+
+    def samples(self, number: int, time_s: float) -> Iterator[SampleResult]:
+        """Daily draws, fused some hours later; one is out of all proportion."""
+        for position, (name, noise) in enumerate(ASSAYS.items()):
+            delay = 8 + 5 * position
+            drawn = number - delay
+            if drawn >= 0 and drawn % 144 == 1:
+                true = float(self.lived.output(name)[drawn])
+                wrong = name == "glucose" and drawn // 144 == 8
+                value = true * (1 + self.chance.normal(0, noise)) * (1.9 if wrong else 1)
+                drawn_at_s = time_s - delay * values.PERIOD_S
+                unit = FULL.outputs_info[name].unit
+                sample = Sample(name, value, unit, drawn_at_s, time_s - 120, "analyser")
+                verdict = Verdict.GATED if wrong else Verdict.OK
+                yield SampleResult(sample, verdict, value - true, 1.7 if wrong else 0.3)
+
+    def plan(self, number: int, time_s: float) -> None:
+        if number % 12 == 0:
+            self.plans["feed"] = values.plan("feed", time_s, 4)
+        status = SolveStatus.ITERATION_LIMIT if number % 311 == 200 else SolveStatus.SOLVED
+        self.plans["gas"] = values.plan("gas", time_s, 2, status)
+
+    def setpoints(self, number: int, time_s: float, mode: Mode) -> Setpoints:
+        clipped = 400 <= number < 404
+        held = number % 311 == 200
+        names = ("glucose_feed", "amino_feed", *GASES)
+        lost = mode is Mode.SHADOW
+        return Setpoints(
+            decided_at_s=time_s,
+            valid_until_s=time_s + 1800,
+            values={name: float(self.lived.input(name)[number]) for name in names},
+            origin={
+                "feed": Origin.RECIPE if lost else Origin.PLAN,
+                "gas": Origin.HELD_PLAN if held else Origin.PLAN,
+            },
+            clips=(Clip("oxygen", "slew", 310.0, 290.0),) if clipped else (),
+        )
+
+    def expected(self, number: int) -> dict[str, Forecast]:
+        left = 1 - number * PERIOD_H / self.header.harvest_h
+        final = float(self.lived.output("product_mass")[-1])
+        drift = 1 + 0.12 * left * np.sin(number / 260) - 0.1 * left**2
+        done = float(self.lived.output("product_mass")[number])
+        return {
+            "plan": Forecast(final * drift, 30 + 0.09 * (final - done)),
+            "recipe": Forecast(
+                (0.88 + 0.1 * (1 - left) ** 3) * final * drift, 0.1 * (final - done)
+            ),
+        }
+
+    def events(self, number: int, estimate: Estimate) -> Iterator[Event]:
+        for result in estimate.samples:
+            sample = result.sample
+            what = f"{sample.analyte} {sample.value:.4g} {sample.unit}"
+            if result.verdict is Verdict.OK:
+                yield Event("SAMPLE_FUSED", Severity.EVENT, f"{what}, fused when it was drawn.")
+            else:
+                yield Event(
+                    "SAMPLE_REFUSED",
+                    Severity.ALARM,
+                    f"{what} is {result.verdict}; check the sample and its unit, enter it again.",
+                )
+        if number == 1000:
+            text = "The plant cannot be heard; look at the network. It follows the recipe now."
+            yield Event("NOT_CONNECTED", Severity.ALARM, text)
+        if number == 1018:
+            yield Event("CONNECTED", Severity.EVENT, "The plant is heard again.")
+
+
+def record_batch(folder: Path, hours: float = 336.0, truth: bool = True) -> Path:
+    """Record a batch in `folder`, with its truth and result; gives the record's path."""
+    lived = live(hours)
+    about = header(hours)
+    path = folder / "CHO-DEMO.sqlite"
+    recorder = Recorder(lived, about)
+    with Journal.create(path, about, values.SHARED) as journal:
+        started = Event("STARTED", Severity.EVENT, "The agent started on this batch.")
+        journal.event(about.created_at_s, started, actor="operator")
+        # A picture does not need every commit to reach the disk.
+        journal._connection.execute("PRAGMA synchronous = OFF")
+        for number in range(len(lived.time_h)):
+            cycle = recorder.cycle(number)
+            journal.intent(number, cycle.time_s, cycle.readings, None, cycle.decision)
+            journal.outcome(number, cycle.applied, cycle.durations)
+    if truth:
+        save_truth(folder, lived)
+    return path
+
+
+def save_truth(folder: Path, lived: Lived) -> None:
+    Truth(
+        batch_id="CHO-DEMO",
+        seed=3,
+        inoculated_at_s=values.INOCULATED_AT_S,
+        time_h=lived.time_h,
+        states=lived.states,
+        inputs=lived.inputs,
+        outputs=lived.outputs,
+        sources=np.full(len(lived.time_h), "REMOTE"),
+        parameters=lived.parameters,
+    ).save(folder / "truth.npz")
+    product_g = float(lived.output("product_mass")[-1])
+    result = {
+        "product_g": {
+            "achieved": product_g,
+            "recipe": 0.883 * product_g,
+            "optimum": 1.021 * product_g,
+        },
+        "final": {name: float(lived.output(name)[-1]) for name in ("titre", "viability", "volume")},
+    }
+    (folder / "result.json").write_text(json.dumps(result))
