@@ -1,1 +1,1 @@
-"""Benchmarks: commands that print the measured figures."""
+"""Commands that print every figure the documentation quotes."""

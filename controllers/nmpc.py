@@ -154,7 +154,13 @@ class Nmpc:
             yield self._attempt("relaxed", self._cold, situation, start, relaxed=True)
 
     def _attempt(
-        self, name: str, solver: Any, situation: Situation, start: WarmStart, *, relaxed: bool
+        self,
+        name: str,
+        solver: ca.Function,
+        situation: Situation,
+        start: WarmStart,
+        *,
+        relaxed: bool,
     ) -> _Attempt:
         lower, upper = self._decision_bounds(situation, relaxed=relaxed)
         lower_g, upper_g = self._constraint_bounds(situation)
@@ -217,7 +223,7 @@ class Nmpc:
         moves = [
             item.max_move / scale
             for item, scale in zip(problem.inputs, self._u_scale, strict=True)
-            if item.max_move
+            if item.max_move is not None
         ]
         lower = [0.0] * program.equations + [-move for move in moves]
         upper = [0.0] * program.equations + moves
@@ -276,7 +282,7 @@ class Nmpc:
         def read(table: Floats) -> Floats:
             states = table[:, layout.state_columns].reshape(-1, layout.states)
             moved = np.column_stack([np.interp(new_h, old_h, column) for column in states.T])
-            shifted = table[row].copy()
+            shifted: Floats = table[row].copy()
             shifted[:, layout.state_columns] = moved.reshape(pieces, -1)
             return shifted
 
@@ -315,7 +321,7 @@ class Nmpc:
             problem=problem.name,
             status=status,
             solved_at_s=situation.time_s,
-            grid_h=situation.piece_h * np.arange(1, problem.pieces + 1),
+            grid_h=np.arange(1, problem.pieces + 1, dtype=np.float64) * situation.piece_h,
             decided=problem.decided,
             inputs=inputs,
             states=points[:, -1],

@@ -25,6 +25,11 @@ class DecidedInput:
     effort_weight: float = 0.0
     max_move: float | None = None
 
+    @property
+    def move_limited(self) -> bool:
+        """Whether its moves have a limit."""
+        return self.max_move is not None
+
 
 @dataclass(frozen=True)
 class Limit:

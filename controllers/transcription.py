@@ -19,7 +19,8 @@ class Layout:
     """Where things lie in the program's decision vector.
 
     The vector is the concatenation, piece by piece, of: states at the collocation points (scaled,
-    `degree * states`), decided inputs (scaled), slacks of the limits (lower side, then upper).
+    `degree * states`), decided inputs (scaled), slacks of the limits (lower and upper side of one
+    limit after the other).
     """
 
     pieces: int
@@ -63,8 +64,8 @@ class Program:
         collocation_times: Radau points in (0, 1], shape (degree,).
         equations: rows per piece of the constraint vector that are collocation equations (zero).
         moves: rows per piece that are input moves, after the equations.
-        limits: rows per piece that are slackened outputs, after the moves: lower sides, upper sides.
-        terms: CasADi function of (decision, parameters) giving the objective's named terms.
+        limits: rows per piece that are slackened outputs, after the moves; lower and upper side of
+            one limit after the other.
     """
 
     nlp: dict[str, ca.SX]
@@ -96,88 +97,143 @@ def radau(degree: int) -> tuple[np.ndarray, np.ndarray]:
     return times, np.asarray(matrix, dtype=np.float64)
 
 
+class _Symbols:
+    """The program's parameters as symbols, and the model in the scaled decision variables."""
+
+    def __init__(self, problem: Problem) -> None:
+        model = problem.model
+        self._model = model
+        self._x_scale, self._u_scale = state_scales(problem), input_scales(problem)
+        self._moving = [model.state_names.index(name) for name in problem.moving_states]
+        self._decided = [model.input_names.index(name) for name in problem.decided]
+        self.initial = ca.SX.sym("initial", len(model.states))
+        self.given = ca.SX.sym("given", len(model.inputs))
+        self.previous = ca.SX.sym("previous", len(problem.inputs))
+        self.parameters = ca.SX.sym("parameters", len(model.parameters))
+        self.piece_h = ca.SX.sym("piece_h")
+        self.setpoints = ca.SX.sym("setpoints", len(problem.tracked))
+
+    @property
+    def vector(self) -> ca.SX:
+        """All parameters of the program in one column."""
+        return ca.vertcat(
+            self.initial,
+            self.given,
+            self.previous,
+            self.parameters,
+            self.piece_h,
+            self.setpoints,
+        )
+
+    @property
+    def start(self) -> ca.SX:
+        """The moving states at the start, scaled."""
+        return ca.vertcat(*(self.initial[row] for row in self._moving)) / self._x_scale
+
+    @property
+    def before(self) -> ca.SX:
+        """The decided inputs in force at the start, scaled."""
+        return self.previous / self._u_scale
+
+    def whole_input(self, scaled: ca.SX) -> ca.SX:
+        """All inputs of the model from the decided ones."""
+        rows = ca.vertsplit(self.given)
+        for row, value, scale in zip(
+            self._decided, ca.vertsplit(scaled), self._u_scale, strict=True
+        ):
+            rows[row] = value * scale
+        return ca.vertcat(*rows)
+
+    def derivative(self, scaled: ca.SX, u: ca.SX) -> ca.SX:
+        """Time derivative of the moving states, scaled, 1/h."""
+        rate = self._model.derivative(self._whole_state(scaled), u, self.parameters, CASADI)
+        return ca.vertcat(*(rate[row] for row in self._moving)) / self._x_scale
+
+    def outputs(self, scaled: ca.SX, u: ca.SX) -> dict[str, ca.SX]:
+        """Outputs of the model by name."""
+        values = self._model.output_vector(self._whole_state(scaled), u, self.parameters, CASADI)
+        return {name: values[i] for i, name in enumerate(self._model.output_names)}
+
+    def _whole_state(self, scaled: ca.SX) -> ca.SX:
+        rows = ca.vertsplit(self.initial)
+        for row, value, scale in zip(
+            self._moving, ca.vertsplit(scaled), self._x_scale, strict=True
+        ):
+            rows[row] = value * scale
+        return ca.vertcat(*rows)
+
+
 def transcribe(problem: Problem) -> Program:
     """Build the nonlinear program of a problem."""
-    model = problem.model
     times, matrix = radau(problem.degree)
     states, inputs = len(problem.moving_states), len(problem.inputs)
-    limits = problem.limits
-    layout = Layout(problem.pieces, problem.degree, states, inputs, 2 * len(limits))
-    x_scale, u_scale = state_scales(problem), input_scales(problem)
-
-    initial = ca.SX.sym("initial", len(model.states))
-    given = ca.SX.sym("given", len(model.inputs))
-    previous = ca.SX.sym("previous", inputs)
-    parameters = ca.SX.sym("parameters", len(model.parameters))
-    piece_h = ca.SX.sym("piece_h")
-    setpoints = ca.SX.sym("setpoints", len(problem.tracked))
-
-    moving = [model.state_names.index(name) for name in problem.moving_states]
-    decided = [model.input_names.index(name) for name in problem.decided]
-
-    def whole_state(scaled: ca.SX) -> ca.SX:
-        rows = ca.vertsplit(initial)
-        for row, value, scale in zip(moving, ca.vertsplit(scaled), x_scale, strict=True):
-            rows[row] = value * scale
-        return ca.vertcat(*rows)
-
-    def whole_input(scaled: ca.SX) -> ca.SX:
-        rows = ca.vertsplit(given)
-        for row, value, scale in zip(decided, ca.vertsplit(scaled), u_scale, strict=True):
-            rows[row] = value * scale
-        return ca.vertcat(*rows)
-
-    def derivative(scaled: ca.SX, u: ca.SX) -> ca.SX:
-        rate = model.derivative(whole_state(scaled), u, parameters, CASADI)
-        return ca.vertcat(*(rate[row] for row in moving)) / x_scale
-
+    slacks = 2 * len(problem.limits)
+    symbols = _Symbols(problem)
     variables, constraints = [], []
     cost = ca.SX(0)
-    start = ca.vertcat(*(initial[row] for row in moving)) / x_scale
-    before = previous / u_scale
-    outputs = ca.SX(0)
+    start, before = symbols.start, symbols.before
+    outputs: dict[str, ca.SX] = {}
     for k in range(problem.pieces):
         points = [ca.SX.sym(f"x_{k}_{j}", states) for j in range(problem.degree)]
         u_k = ca.SX.sym(f"u_{k}", inputs)
-        slack = ca.SX.sym(f"slack_{k}", 2 * len(limits))
+        slack = ca.SX.sym(f"slack_{k}", slacks)
         variables += [*points, u_k, slack]
-        u = whole_input(u_k)
+        u, move = symbols.whole_input(u_k), u_k - before
         nodes = [start, *points]
         for j in range(problem.degree):
             slope = sum(float(matrix[i, j]) * nodes[i] for i in range(problem.degree + 1))
-            constraints.append(slope - piece_h * derivative(points[j], u))
-        move = u_k - before
-        constraints += [move[i] for i, item in enumerate(problem.inputs) if item.max_move]
-        outputs = model.output_vector(whole_state(points[-1]), u, parameters, CASADI)
-        for i, limit in enumerate(limits):
-            value = outputs[model.output_names.index(limit.output)] / limit.scale
-            constraints.append(value + slack[2 * i])
-            constraints.append(value - slack[2 * i + 1])
-            weight = limit.weight if limit.weight is not None else HARD_WEIGHT
-            both = slack[2 * i] + slack[2 * i + 1]
-            cost += weight * (both + both**2)
-        for i, item in enumerate(problem.inputs):
-            cost += item.move_weight * move[i] ** 2 + item.effort_weight * u_k[i]
-        for i, item in enumerate(problem.tracked):
-            value = outputs[model.output_names.index(item.output)]
-            cost += item.weight * ((value - setpoints[i]) / item.scale) ** 2
+            constraints.append(slope - symbols.piece_h * symbols.derivative(points[j], u))
+        constraints += [move[i] for i, item in enumerate(problem.inputs) if item.move_limited]
+        outputs = symbols.outputs(points[-1], u)
+        constraints += _slackened(problem, outputs, slack)
+        cost += _piece_cost(problem, outputs, slack, u_k, move, symbols.setpoints)
         start, before = points[-1], u_k
     if problem.maximise:
-        final = outputs[model.output_names.index(problem.maximise)]
-        cost -= final / problem.maximise_scale
+        cost -= outputs[problem.maximise] / problem.maximise_scale
     return Program(
         nlp={
             "x": ca.vertcat(*variables),
-            "p": ca.vertcat(initial, given, previous, parameters, piece_h, setpoints),
+            "p": symbols.vector,
             "g": ca.vertcat(*constraints),
             "f": cost,
         },
-        layout=layout,
+        layout=Layout(problem.pieces, problem.degree, states, inputs, slacks),
         collocation_times=times,
         equations=problem.degree * states,
-        moves=sum(1 for item in problem.inputs if item.max_move),
-        limits=2 * len(limits),
+        moves=sum(1 for item in problem.inputs if item.move_limited),
+        limits=slacks,
     )
+
+
+def _slackened(problem: Problem, outputs: dict[str, ca.SX], slack: ca.SX) -> list[ca.SX]:
+    """Limited outputs at the end of a piece in units of their scales: lower side, upper side."""
+    rows = []
+    for i, limit in enumerate(problem.limits):
+        value = outputs[limit.output] / limit.scale
+        rows += [value + slack[2 * i], value - slack[2 * i + 1]]
+    return rows
+
+
+def _piece_cost(
+    problem: Problem,
+    outputs: dict[str, ca.SX],
+    slack: ca.SX,
+    u_k: ca.SX,
+    move: ca.SX,
+    setpoints: ca.SX,
+) -> ca.SX:
+    """What one piece costs: violations, moves, efforts, distances from setpoints."""
+    cost = ca.SX(0)
+    for i, limit in enumerate(problem.limits):
+        weight = HARD_WEIGHT if limit.weight is None else limit.weight
+        both = slack[2 * i] + slack[2 * i + 1]
+        cost += weight * (both + both**2)
+    for i, item in enumerate(problem.inputs):
+        cost += item.move_weight * move[i] ** 2 + item.effort_weight * u_k[i]
+    for i, tracked in enumerate(problem.tracked):
+        distance = (outputs[tracked.output] - setpoints[i]) / tracked.scale
+        cost += tracked.weight * distance**2
+    return cost
 
 
 HARD_WEIGHT = 1e3

@@ -10,7 +10,7 @@ from controllers.recipe import Recipe
 from controllers.settings import ControlSettings
 from mpc_agent.estimation.estimator import EstimatorMemory, begin_estimation
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
-from mpc_agent.estimation.history import Chapter, Step
+from mpc_agent.estimation.history import Chapter, SampleBook, Step
 from mpc_agent.estimation.validate import SignalMemory
 from mpc_agent.record import Forecast
 from mpc_agent.safety.flags import ModeState
@@ -29,7 +29,7 @@ from mpc_agent.values import (
     Setpoints,
 )
 
-SHARED = (Chapter, Step)
+SHARED = (Chapter, Step, SampleBook)
 """Values of the memory that repeat from cycle to cycle: the record stores each of them once."""
 
 

@@ -16,7 +16,7 @@ from sim_plant.settings import PlantSettings
 from sim_plant.truth import Truth
 
 PIECE_H = 6.0
-"""Length of a piece of the optimum's grid."""
+"""About how long a piece of the optimum's grid is: the batch holds a whole number of them."""
 
 _PRODUCT_SCALE_G = 5000.0
 
@@ -55,7 +55,8 @@ def optimum(plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth) 
         recipe: the same plant on its recipe.
     """
     culture = SimulatedPlant(plant).culture
-    pieces = round(plant.batch.duration_h / PIECE_H)
+    pieces = max(1, round(plant.batch.duration_h / PIECE_H))
+    piece_h = plant.batch.duration_h / pieces
     problem = Problem(
         name="optimum",
         model=FULL,
@@ -72,7 +73,7 @@ def optimum(plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth) 
         # for the product, which is re-integrated with steps that resolve them.
         defect_max=0.5,
     )
-    guess = _guess(recipe, problem.decided, pieces)
+    guess = _guess(recipe, problem.decided, pieces, piece_h)
     plan = Nmpc(problem).solve(
         Situation(
             time_s=0.0,
@@ -80,7 +81,7 @@ def optimum(plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth) 
             parameters=np.array([culture.parameters[name] for name in FULL.parameters]),
             given=recipe.inputs[1].copy(),
             previous=guess[0],
-            piece_h=PIECE_H,
+            piece_h=piece_h,
             setpoints=np.zeros(0),
             guess=guess,
         ),
@@ -89,7 +90,7 @@ def optimum(plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth) 
     product = FULL.output_names.index("product_mass")
     return Optimum(
         product_g=float(plan.outputs[-1, product]) if plan.usable else float("nan"),
-        starts_h=np.arange(pieces) * PIECE_H,
+        starts_h=np.arange(pieces, dtype=np.float64) * piece_h,
         inputs=dict(zip(plan.decided, plan.inputs.T, strict=True)) if plan.usable else {},
         found=f"{plan.status}: {plan.message}",
     )
@@ -100,9 +101,7 @@ def _flow(plant: PlantSettings, name: str) -> DecidedInput:
     return DecidedInput(name, actuator.lower_L_per_h, actuator.upper_L_per_h, move_weight=1e-3)
 
 
-def _within_vessel(
-    limits: Iterable[JudgedLimit], plant: PlantSettings
-) -> tuple[JudgedLimit, ...]:
+def _within_vessel(limits: Iterable[JudgedLimit], plant: PlantSettings) -> tuple[JudgedLimit, ...]:
     """The limits, with the volume at which the vessel's interlock acts in place of their own."""
     others = tuple(item for item in limits if item.output != FULL.volume)
     vessel = JudgedLimit(output=FULL.volume, upper=plant.vessel.working_volume_L, hard=True)
@@ -111,15 +110,16 @@ def _within_vessel(
 
 def _scale(item: JudgedLimit) -> float:
     """A tenth of the interval's width, or of its only end."""
-    lower, upper = item.lower or 0.0, item.upper if item.upper is not None else 2 * (item.lower or 1)
+    lower, upper = (
+        item.lower or 0.0,
+        item.upper if item.upper is not None else 2 * (item.lower or 1),
+    )
     return max(abs(upper - lower) / 10, 1e-3)
 
 
-def _guess(recipe: Truth, names: tuple[str, ...], pieces: int) -> Floats:
+def _guess(recipe: Truth, names: tuple[str, ...], pieces: int, piece_h: float) -> Floats:
     """Mean flow of the recipe's batch in each piece, shape (pieces, flows)."""
-    piece = np.clip(((recipe.time_h - 1e-9) / PIECE_H).astype(int), 0, pieces - 1)
+    piece = np.clip(((recipe.time_h - 1e-9) / piece_h).astype(int), 0, pieces - 1)
     rows = [recipe.inputs[piece == k].mean(axis=0) for k in range(pieces)]
     places = [recipe.input_names.index(name) for name in names]
     return np.array(rows)[:, places]
-
-

@@ -239,7 +239,7 @@ class VendorServer:
 
     async def delete(self, name: str) -> None:
         """One variable less."""
-        await self.server.delete_nodes([self._nodes.pop(name)])
+        await self.server.delete_nodes([self._nodes.pop(name)], recursive=True)
 
     async def put(self, name: str, value: Any, kind: Any, code: int = 0, at_s: float = 1e9) -> None:
         """Show a value with a status and a source timestamp."""

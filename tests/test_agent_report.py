@@ -20,7 +20,8 @@ from mpc_agent.report.sources import Result, read_result, read_truth
 from mpc_agent.report.summary import summarise
 from mpc_agent.values import Event, Severity
 from tests import record_values as values
-from tests.report_batch import ASSAYS, SIGNALS, record_batch
+from tests.report_batch import record_batch
+from tests.report_plant import ASSAYS, SIGNALS
 
 HOURS = 60.0
 LARGEST_PAGE_BYTES = 6_000_000

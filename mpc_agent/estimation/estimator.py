@@ -6,7 +6,6 @@ import numpy as np
 
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
 from mpc_agent.estimation.history import Advance, History, advance, begin
-from mpc_agent.estimation.validate import SignalMemory
 from mpc_agent.values import Estimate, Floats, Measurement, Sample, Verdict
 
 CONSISTENCY_MEMORY = 0.99

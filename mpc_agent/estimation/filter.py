@@ -11,7 +11,7 @@ Bar-Shalom, Li and Kirubarajan (2001), section 5.4.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +26,11 @@ jax.config.update("jax_enable_x64", True)
 # One process, one small filter: hopping threads costs more than it gives.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
-Array = Any
+Array: TypeAlias = Any
+"""What JAX computes with: an array, or a tracer of one."""
+
+Carry: TypeAlias = tuple[Array, ...]
+"""What passes from one scalar update to the next."""
 
 
 def keep_compiled(folder: str) -> None:
@@ -162,7 +166,7 @@ class ExtendedKalmanFilter:
         gate = jnp.array([item.gate for item in signals])
         patience = jnp.array([item.readmit_after for item in signals])
 
-        def scalar_update(carry: Any, i: Array) -> tuple[Any, Any]:
+        def scalar_update(carry: Carry, i: Array) -> tuple[Carry, tuple[Array, ...]]:
             z, factor, rejections, start, predicted, jacobian, measured = carry
             offered = jnp.isfinite(measured[i])
             h = jacobian[i]
@@ -188,10 +192,12 @@ class ExtendedKalmanFilter:
             carry = (z, factor, rejections, start, predicted, jacobian, measured)
             return carry, (innovation, ratio, fused)
 
-        def update(z: Array, factor: Array, rejections: Array, u: Array, measured: Array) -> Any:
+        def update(
+            z: Array, factor: Array, rejections: Array, u: Array, measured: Array
+        ) -> tuple[Array, ...]:
             predicted = outputs(z, u)[rows]
             jacobian = jax.jacfwd(outputs)(z, u)[rows]
-            carry = (z, factor, rejections, z, predicted, jacobian, measured)
+            carry: Carry = (z, factor, rejections, z, predicted, jacobian, measured)
             carry, (innovations, ratios, fused) = jax.lax.scan(
                 scalar_update, carry, jnp.arange(len(signals))
             )

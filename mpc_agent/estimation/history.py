@@ -42,16 +42,23 @@ class Chapter:
 
 
 @dataclass(frozen=True, slots=True)
+class SampleBook:
+    """The current version of every sample ever offered, by drawing time."""
+
+    samples: tuple[Sample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class History:
     """What the filter remembers.
 
     Attributes:
         chapters: steps, oldest first, reaching back at least as far as samples may come late.
-        samples: the current version of every sample ever offered, by drawing time.
+        book: the samples; the same object until one is new.
     """
 
     chapters: tuple[Chapter, ...]
-    samples: tuple[Sample, ...]
+    book: SampleBook
 
     @property
     def last(self) -> Step:
@@ -76,7 +83,7 @@ def begin(kalman: ExtendedKalmanFilter, time_s: float, inputs: Floats) -> Histor
     """History that starts with the belief at inoculation."""
     nothing = np.full(len(kalman.settings.signals), np.nan)
     step = Step(time_s, inputs, nothing, kalman.initial())
-    return History((Chapter((step,)),), ())
+    return History((Chapter((step,)),), SampleBook())
 
 
 def advance(
@@ -97,7 +104,7 @@ def advance(
         measured: online signals, NaN where none may be used.
         offered: lab results visible now; known ones are ignored, changed ones replace the old.
     """
-    new, known = _sort_samples(offered, history.samples, now_s)
+    new, book = _sort_samples(offered, history.book, now_s)
     steps = history.steps()
     oldest_s = steps[0].time_s
     results = [
@@ -111,20 +118,20 @@ def advance(
     todo = [(step.time_s, step.inputs, step.measured) for step in steps[len(keep) :]]
     for time_s, step_inputs, step_measured in [*todo, (now_s, inputs, measured)]:
         step, online, fused = _next_step(
-            kalman, redone[-1], time_s, step_inputs, step_measured, known
+            kalman, redone[-1], time_s, step_inputs, step_measured, book.samples
         )
         redone.append(step)
         results += [result for result in fused if result.sample in fresh]
     horizon_s = now_s - kalman.settings.max_rewind_h * 3600
     chapters = _bind(history.chapters, redone, len(keep), horizon_s)
-    return Advance(History(chapters, known), online, tuple(results))
+    return Advance(History(chapters, book), online, tuple(results))
 
 
 def _sort_samples(
-    offered: Iterable[Sample], known: tuple[Sample, ...], now_s: float
-) -> tuple[list[Sample], tuple[Sample, ...]]:
-    """New or corrected samples, and the current version of all; one per analyte and drawing."""
-    current = {(sample.analyte, sample.drawn_at_s): sample for sample in known}
+    offered: Iterable[Sample], book: SampleBook, now_s: float
+) -> tuple[list[Sample], SampleBook]:
+    """New or corrected samples, and the book with them; one entry per analyte and drawing."""
+    current = {(sample.analyte, sample.drawn_at_s): sample for sample in book.samples}
     new = []
     for sample in offered:
         if sample.drawn_at_s > now_s:
@@ -133,8 +140,10 @@ def _sort_samples(
         if before is None or before.value != sample.value:
             current[sample.analyte, sample.drawn_at_s] = sample
             new.append(sample)
+    if not new:
+        return new, book
     ordered = sorted(current.values(), key=lambda sample: (sample.drawn_at_s, sample.analyte))
-    return new, tuple(ordered)
+    return new, SampleBook(tuple(ordered))
 
 
 def _steps_before(steps: Sequence[Step], drawn_at_s: float) -> Sequence[Step]:

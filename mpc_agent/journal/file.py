@@ -125,7 +125,8 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA user_version")
     except sqlite3.Error as error:
         connection.close()
-        unused = not path.with_name(path.name + "-wal").exists()
+        waiting = path.with_name(path.name + "-wal")
+        unused = not waiting.exists() or not waiting.stat().st_size
         if unused and isinstance(error, sqlite3.OperationalError):
             return _connect(path, "immutable=1")
         raise

@@ -16,6 +16,7 @@ from mpc_agent.journal import reading
 from mpc_agent.journal.chain import Break, find_breaks, row_hash
 from mpc_agent.journal.file import (
     BlobTable,
+    JournalError,
     create_record,
     explained,
     open_record,
@@ -151,9 +152,11 @@ class Journal:
             durations: wall time by stage, s; empty when resolved after a restart.
 
         Raises:
-            JournalError: it could not be committed.
+            JournalError: it could not be committed, or the cycle's intent never was.
         """
         with self._transaction():
+            if not reading.has_intent(self._connection, number):
+                raise JournalError(f"{self.path}: cycle {number} has no recorded intent")
             row = outcome_row(applied, durations, self._codec)
             self._append("outcomes", {"number": number} | row)
 

@@ -69,6 +69,12 @@ def last_cycle(connection: sqlite3.Connection) -> LastCycle | None:
     return LastCycle(row[0], row[1], Mode(row[2]), bool(row[3])) if row else None
 
 
+def has_intent(connection: sqlite3.Connection, number: int) -> bool:
+    """Whether a cycle's intent is recorded."""
+    query = "SELECT 1 FROM intents WHERE number = ?"
+    return connection.execute(query, (number,)).fetchone() is not None
+
+
 def unresolved(connection: sqlite3.Connection) -> tuple[int, ...]:
     """Cycles with an intent and without an outcome."""
     query = (

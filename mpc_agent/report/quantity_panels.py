@@ -91,7 +91,7 @@ class QuantityPanels:
             value = float(self.truth.parameters[self.truth.parameter_names.index(name)])
             ends = np.array([0.0, self.span_h])
             found.append(draw.truth(arrays, ends, np.array([value, value])))
-        title = f"{pretty_title(quantity)} ({name})"
+        title = f"{name}: {quantity.meaning.split(',')[0]}"
         return Panel(title, pretty_unit(quantity.unit), tuple(found))
 
     def _limits(self, name: str) -> Iterator[Trace]:
