@@ -65,8 +65,8 @@ class Situation:
         setpoints: setpoints of the tracked outputs, shape (tracked,).
         guess: decided inputs per piece to start a cold solve from, shape (pieces, decided).
         input_bounds: tighter bounds of decided inputs than the problem's, shape (decided, 2).
-        output_deviation: standard deviations of the outputs, for limits with a margin, shape
-            (outputs,).
+        output_deviation: standard deviations of the outputs at the ends of the pieces as forecast,
+            for limits with a margin, shape (pieces, outputs).
     """
 
     time_s: float
@@ -119,7 +119,15 @@ class Nmpc:
 
         Never raises for numbers: a state or guess that is not finite gives NUMERICAL_ERROR.
         """
-        numbers = (situation.state, situation.parameters, situation.given, situation.previous)
+        numbers = (
+            situation.state,
+            situation.parameters,
+            situation.given,
+            situation.previous,
+            situation.setpoints,
+            situation.guess,
+            situation.piece_h,
+        )
         if not all(np.isfinite(values).all() for values in numbers):
             return self._no_plan(situation, SolveStatus.NUMERICAL_ERROR, (), 0)
         tried: list[str] = []
@@ -204,53 +212,85 @@ class Nmpc:
         bounds = self._input_bounds(situation) / self._u_scale[:, None]
         lower[:, layout.input_columns], upper[:, layout.input_columns] = bounds.T
         if not relaxed:
-            hard = np.repeat([limit.hard for limit in problem.limits], 2)
-            upper[:, layout.slack_columns] = np.where(hard, 0.0, np.inf)
+            upper[:, layout.slack_columns] = self._largest_slacks(situation)
         return lower, upper
+
+    def _largest_slacks(self, situation: Situation) -> Floats:
+        """Bounds of the slacks: none for a hard limit, unless the plant is at the limit now.
+
+        Then the plan may stay where the plant is, and a thousandth of the scale further, at the
+        cost of violating a hard limit: without that room the feasible set may have no interior, and
+        an interior-point method wanders; without the cost the plant would creep through the limit.
+
+        Returns:
+            Upper bounds, shape (pieces, slacks).
+        """
+        widest = np.full((self.problem.pieces, self._program.layout.slacks), np.inf)
+        pairs = zip(self._ends(situation), self._reachable_ends(situation), strict=True)
+        for i, (((low, high), (lowest, highest)), limit) in enumerate(
+            zip(pairs, self.problem.limits, strict=True)
+        ):
+            if limit.hard:
+                widest[:, 2 * i] = _difference(low, lowest) / limit.scale
+                widest[:, 2 * i + 1] = _difference(highest, high) / limit.scale
+        return widest
 
     def _input_bounds(self, situation: Situation) -> Floats:
         """Lower and upper bound of every decided input, shape (decided, 2)."""
         bounds = np.array([(item.lower, item.upper) for item in self.problem.inputs])
         if situation.input_bounds is None:
             return bounds
-        lower = np.maximum(bounds[:, 0], situation.input_bounds[:, 0])
-        upper = np.minimum(bounds[:, 1], situation.input_bounds[:, 1])
+        # Of a number and none, the number counts.
+        lower = np.fmax(bounds[:, 0], situation.input_bounds[:, 0])
+        upper = np.fmin(bounds[:, 1], situation.input_bounds[:, 1])
         return np.column_stack([np.minimum(lower, upper), upper])
 
     def _constraint_bounds(self, situation: Situation) -> tuple[Floats, Floats]:
         """Bounds of the constraint table: collocation equations, moves, slackened limits."""
-        problem, program = self.problem, self._program
-        moves = [
-            item.max_move / scale
-            for item, scale in zip(problem.inputs, self._u_scale, strict=True)
-            if item.max_move is not None
-        ]
-        lower = [0.0] * program.equations + [-move for move in moves]
-        upper = [0.0] * program.equations + moves
+        problem, equations = self.problem, np.zeros(self._program.equations)
+        moves = np.array(
+            [
+                item.max_move / scale
+                for item, scale in zip(problem.inputs, self._u_scale, strict=True)
+                if item.max_move is not None
+            ]
+        )
+        head = np.concatenate([equations, -moves]), np.concatenate([equations, moves])
+        lower = [np.tile(head[0], (problem.pieces, 1))]
+        upper = [np.tile(head[1], (problem.pieces, 1))]
+        none = np.full(problem.pieces, np.inf)
         for limit, (low, high) in zip(problem.limits, self._ends(situation), strict=True):
-            lower += [low / limit.scale, -np.inf]
-            upper += [np.inf, high / limit.scale]
-        return np.tile(lower, (problem.pieces, 1)), np.tile(upper, (problem.pieces, 1))
+            lower.append(np.column_stack([low / limit.scale, -none]))
+            upper.append(np.column_stack([none, high / limit.scale]))
+        return np.hstack(lower), np.hstack(upper)
 
-    def _ends(self, situation: Situation) -> list[tuple[float, float]]:
-        """Both ends of every limit; a hard limit already reached gets a thousandth of its scale.
+    def _ends(self, situation: Situation) -> list[tuple[Floats, Floats]]:
+        """Both ends of every limit less its margins, each of shape (pieces,)."""
+        problem, ends = self.problem, []
+        for limit in problem.limits:
+            low = np.full(problem.pieces, -np.inf if limit.lower is None else limit.lower)
+            high = np.full(problem.pieces, np.inf if limit.upper is None else limit.upper)
+            if limit.margin and situation.output_deviation is not None:
+                place = problem.model.output_names.index(limit.output)
+                margin = limit.margin * situation.output_deviation[:, place]
+                # Margins that overlap meet in the middle; a vague or unknown one is none.
+                margin = np.minimum(np.minimum(margin, limit.margin_max), (high - low) / 2)
+                margin = np.where(np.isfinite(margin), margin, 0.0)
+                low, high = low + margin, high - margin
+            ends.append((low, high))
+        return ends
 
-        Without that room the feasible set has no interior and an interior-point method wanders.
-        """
+    def _reachable_ends(self, situation: Situation) -> list[tuple[Floats, Floats]]:
+        """The ends, those of hard limits widened to a little beyond where the plant is now."""
         names = self.problem.model.output_names
         now = self._rollout.outputs_now(situation.state, situation.given, situation.parameters)
         ends = []
-        for limit in self.problem.limits:
-            low = -np.inf if limit.lower is None else limit.lower
-            high = np.inf if limit.upper is None else limit.upper
-            place = names.index(limit.output)
-            if limit.margin and situation.output_deviation is not None:
-                margin = limit.margin * situation.output_deviation[place]
-                low, high = min(low + margin, high), max(high - margin, low)
-            if limit.hard:
-                value, room = now[place], 1e-3 * limit.scale
-                low, high = min(low, value - room), max(high, value + room)
-            ends.append((low, high))
+        for limit, (low, high) in zip(self.problem.limits, self._ends(situation), strict=True):
+            value, room = now[names.index(limit.output)], 1e-3 * limit.scale
+            if limit.hard and np.isfinite(value):
+                ends.append((np.minimum(low, value - room), np.maximum(high, value + room)))
+            else:
+                ends.append((low, high))
         return ends
 
     def _cold_start(self, situation: Situation) -> WarmStart:
@@ -298,9 +338,7 @@ class Nmpc:
         layout, problem = self._program.layout, self.problem
         table = attempt.warm.decision
         bounds = self._input_bounds(situation)
-        inputs = np.clip(
-            table[:, layout.input_columns] * self._u_scale, bounds[:, 0], bounds[:, 1]
-        )
+        inputs = np.clip(table[:, layout.input_columns] * self._u_scale, bounds[:, 0], bounds[:, 1])
         points = self._rollout.points(
             situation.state, inputs, situation.given, situation.parameters, situation.piece_h
         )
@@ -327,6 +365,7 @@ class Nmpc:
             states=points[:, -1],
             outputs=outputs,
             active=self._active(inputs, bounds, outputs),
+            output_deviation=np.zeros_like(outputs),
             objective=attempt.objective,
             iterations=iterations,
             attempts=tried,
@@ -339,10 +378,11 @@ class Nmpc:
         """Hard limits that the re-integrated plan breaks by more than the accepted defect."""
         names = self.problem.model.output_names
         broken = []
-        for limit, (low, high) in zip(self.problem.limits, self._ends(situation), strict=True):
+        ends = self._reachable_ends(situation)
+        for limit, (low, high) in zip(self.problem.limits, ends, strict=True):
             value = outputs[:, names.index(limit.output)]
             margin = self.problem.defect_max * limit.scale
-            if limit.hard and (value.min() < low - margin or value.max() > high + margin):
+            if limit.hard and ((value < low - margin).any() or (value > high + margin).any()):
                 broken.append(limit.output)
         return tuple(broken)
 
@@ -381,6 +421,7 @@ class Nmpc:
             states=empty,
             outputs=empty,
             active=(),
+            output_deviation=empty,
             objective=float("nan"),
             iterations=iterations,
             attempts=tried,
@@ -388,3 +429,10 @@ class Nmpc:
             warm=None,
             message=f"{ADVICE[status]} {reason}".strip(),
         )
+
+
+def _difference(larger: Floats, smaller: Floats) -> Floats:
+    """How far two ends of a limit are apart; not at all where both are open."""
+    apart: Floats = np.zeros_like(larger)
+    np.subtract(larger, smaller, out=apart, where=np.isfinite(larger))
+    return apart

@@ -61,6 +61,8 @@ class Plan:
         inputs: decided inputs per piece, shape (pieces, decided).
         states: states at the end of each piece, re-integrated, shape (pieces, states).
         outputs: outputs at the end of each piece, shape (pieces, outputs).
+        output_deviation: standard deviations of `outputs` as far as somebody forecast them, else
+            zeros, same shape.
         active: limits and bounds that hold the plan back, in words.
         objective: value of the objective.
         iterations: iterations of all attempts together.
@@ -78,6 +80,7 @@ class Plan:
     inputs: Floats
     states: Floats
     outputs: Floats
+    output_deviation: Floats
     active: tuple[str, ...]
     objective: float
     iterations: int

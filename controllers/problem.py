@@ -1,6 +1,7 @@
 """What to optimise, stated once, with names: inputs, horizon, objective, limits."""
 
 from dataclasses import dataclass
+from math import inf
 
 from plant_models.model import PlantModel
 
@@ -41,7 +42,9 @@ class Limit:
         upper: upper end, or None.
         scale: size of a violation that counts as one.
         weight: cost of a violation of that size in one piece; None makes the limit hard.
-        margin: standard deviations of the present estimate to keep from the limit.
+        margin: standard deviations of the forecast to keep from the limit.
+        margin_max: largest distance so kept, in the output's unit: far ahead the forecast is vague,
+            but there will be measurements until then.
     """
 
     output: str
@@ -50,6 +53,7 @@ class Limit:
     scale: float
     weight: float | None
     margin: float = 0.0
+    margin_max: float = inf
 
     @property
     def hard(self) -> bool:

@@ -63,9 +63,7 @@ class Rollout:
         shape = (pieces, self._problem.degree, len(state))
         return np.asarray(points, dtype=np.float64).T.reshape(shape)
 
-    def outputs(
-        self, states: Floats, inputs: Floats, given: Floats, parameters: Floats
-    ) -> Floats:
+    def outputs(self, states: Floats, inputs: Floats, given: Floats, parameters: Floats) -> Floats:
         """Outputs at the ends of the pieces, shape (pieces, outputs)."""
         whole = self._whole_inputs(inputs, given)
         tiled = np.tile(parameters[:, None], (1, self._problem.pieces))

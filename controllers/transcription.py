@@ -147,7 +147,8 @@ class _Symbols:
     def derivative(self, scaled: ca.SX, u: ca.SX) -> ca.SX:
         """Time derivative of the moving states, scaled, 1/h."""
         rate = self._model.derivative(self._whole_state(scaled), u, self.parameters, CASADI)
-        return ca.vertcat(*(rate[row] for row in self._moving)) / self._x_scale
+        scaled_rate: ca.SX = ca.vertcat(*(rate[row] for row in self._moving)) / self._x_scale
+        return scaled_rate
 
     def outputs(self, scaled: ca.SX, u: ca.SX) -> dict[str, ca.SX]:
         """Outputs of the model by name."""

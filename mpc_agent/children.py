@@ -44,7 +44,8 @@ class Child:
                 "-m",
                 "mpc_agent",
                 *arguments,
-                stdin=asyncio.subprocess.DEVNULL,
+                # Closes when we die, however that happens.
+                stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=stderr,
                 env={**os.environ, **environment},

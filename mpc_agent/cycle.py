@@ -26,7 +26,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
     """What to do, from what is remembered and what was read. Never raises for plant trouble."""
     settings = rooms.kalman.settings
     measurement, signals = validate(
-        readings, memory.signals, settings.signals, settings.model.input_names
+        readings, memory.signals, settings.signals, settings.model.inputs
     )
     belief, estimation = estimate(
         rooms.kalman, memory.estimation, measurement, readings.samples, readings.read_at_s
@@ -105,9 +105,7 @@ async def run_cycle(agent: Agent, memory: Memory) -> tuple[CycleRecord, Memory]:
     recorded = recorded and _commit_outcome(agent, memory.cycle, applied, durations)
     await agent.driver.request(decision.memory.mode.requested)
     await agent.driver.beat(memory.cycle + 1)
-    record = CycleRecord(
-        memory.cycle, readings.read_at_s, readings, decision, applied, durations
-    )
+    record = CycleRecord(memory.cycle, readings.read_at_s, readings, decision, applied, durations)
     agent.metrics.publish(record)
     return record, remember(decision, applied, late=late, record_failed=not recorded)
 

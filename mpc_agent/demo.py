@@ -20,7 +20,7 @@ from mpc_agent.drivers.tagmap import OpcuaSettings
 from mpc_agent.errors import ExitCode, NoInputError, StoppedError, UnavailableError, UserError
 from mpc_agent.progress import CycleView, from_line
 from mpc_agent.service import check_port, stop_signals
-from mpc_agent.showing import Display
+from mpc_agent.showing import Display, shown_path
 from mpc_agent.simulation import load_for_simulation, new_folder
 
 DEFAULT_CONFIG = "cho_demo.yaml"
@@ -154,7 +154,8 @@ class _Demo:
 
     def _plant_arguments(self) -> list[str]:
         endpoint, truth = "opc.tcp://127.0.0.1:0/sim-plant/", str(self.folder / TRUTH_NAME)
-        return [*self._arguments("sim-plant"), "--endpoint", endpoint, "--truth", truth]
+        files = ["--endpoint", endpoint, "--truth", truth]
+        return [*self._arguments("sim-plant"), *files, "--until-stdin-closes"]
 
     def _agent_environment(self, endpoint: str) -> dict[str, str]:
         overrides = {
@@ -221,9 +222,10 @@ class _Demo:
     def _interrupted(self) -> str:
         day = f" at day {self.views[-1].batch_day:.2f}" if self.views else " before the first cycle"
         told = f"stopped{day}; plant and agent were stopped in order."
+        folder = shown_path(self.folder)
         if not self.views:
-            return f"{told} Logs are in {self.folder}"
-        return f"{told} The record is complete up to there: mpc-agent report {self.folder}"
+            return f"{told} Logs are in {folder}"
+        return f"{told} The record is complete up to there: mpc-agent report {folder}"
 
 
 def _code(code: int | None) -> ExitCode:

@@ -16,6 +16,7 @@ from mpc_agent.errors import BadRecordError
 from mpc_agent.journal import Journal
 from mpc_agent.memory import SHARED, CycleRecord, Decision, Memory, Rooms, begin, remember
 from mpc_agent.metrics import Metrics
+from mpc_agent.provenance import model_fingerprint
 from mpc_agent.safety.modes import released
 from mpc_agent.values import Applied, Event, Severity
 from mpc_agent.web.health import Health
@@ -118,21 +119,13 @@ async def prepare(
         JournalError: the record cannot be opened or written.
     """
     document = settings.document
-    if file.exists():
-        journal = Journal.open(file, SHARED)
-        header = journal.header
-        if header.config_hash != settings.config_hash:
-            raise BadRecordError(
-                f"{file} was begun with another configuration (hash {header.config_hash[:12]}, "
-                f"now {settings.config_hash[:12]}). Use the configuration it was begun with, or "
-                "give the batch another id."
-            )
-        rooms = build_rooms(settings, engines, header.inoculated_at_s)
+    journal = _begun_record(settings, file)
+    if journal is not None:
+        rooms = build_rooms(settings, engines, journal.header.inoculated_at_s)
     else:
         now_s = await clock.now_s()
         rooms = build_rooms(settings, engines, await _inoculated_at_s(settings, driver, now_s))
-        header = batch_header(settings, rooms, now_s)
-        journal = Journal.create(file, header, SHARED)
+        journal = Journal.create(file, batch_header(settings, rooms, now_s), SHARED)
     memory = _memory(journal, rooms, settings)
 
     def solve_durations() -> dict[str, float]:
@@ -143,11 +136,30 @@ async def prepare(
         rooms=rooms,
         driver=driver,
         journal=journal,
-        metrics=Metrics(header, file.parent),
+        metrics=Metrics(journal.header, file.parent),
         solve_durations=solve_durations,
         deadline_s=document.cycle.deadline_s,
     )
     return Run(agent, memory, document.cycle.period_s)
+
+
+def _begun_record(settings: Settings, file: Path) -> Journal | None:
+    """The batch's record, if it was begun; refused when it is of something else."""
+    if not file.exists():
+        return None
+    journal = Journal.open(file, SHARED)
+    header = journal.header
+    for what, then, now in (
+        ("configuration", header.config_hash, settings.config_hash),
+        ("model", header.model_hash, model_fingerprint(settings.model)),
+    ):
+        if then != now:
+            journal.close()
+            raise BadRecordError(
+                f"{file} was begun with another {what} (hash {then[:12]}, now {now[:12]}). "
+                f"Use the {what} it was begun with, or give the batch another id."
+            )
+    return journal
 
 
 async def _inoculated_at_s(settings: Settings, driver: Driver, now_s: float) -> float:
@@ -159,7 +171,10 @@ async def _inoculated_at_s(settings: Settings, driver: Driver, now_s: float) -> 
 
 
 def _memory(journal: Journal, rooms: Rooms, settings: Settings) -> Memory:
-    """What the record remembers; an outcome that is missing counts as nothing confirmed."""
+    """What the record remembers; an outcome that is missing counts as nothing confirmed.
+
+    Whoever starts has not asked the plant for control yet, so the old request counts as given up.
+    """
     target = settings.document.cycle.target_mode
     last = journal.last()
     if last is None:
@@ -174,4 +189,4 @@ def _memory(journal: Journal, rooms: Rooms, settings: Settings) -> Memory:
         journal.event(decision.estimate.time_s, event, number=number)
         journal.outcome(number, Applied(written=False), {})
     memory = remember(decision, Applied(written=False), late=False, record_failed=False)
-    return replace(memory, target=target)
+    return replace(memory, target=target, mode=released(memory.mode))

@@ -10,7 +10,6 @@ from controllers.plan import Floats, Plan
 from controllers.recipe import Recipe
 from controllers.settings import FeedSettings, GasSettings
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
-from mpc_agent.record import Forecast
 from mpc_agent.values import Estimate, Verdict
 
 LAST_PLAN_H = 1.0
@@ -54,7 +53,9 @@ def feed_is_due(
     return any(result.verdict is Verdict.OK for result in estimate.samples)
 
 
-def feed_situation(nmpc: Nmpc, recipe: Recipe, estimate: Estimate, now: Situated) -> Situation:
+def feed_situation(
+    nmpc: Nmpc, recipe: Recipe, estimate: Estimate, now: Situated, last: Plan | None
+) -> Situation:
     """Where the feed problem starts; liquids it does not decide are expected to stop."""
     model, problem = nmpc.problem.model, nmpc.problem
     given = now.inputs.copy()
@@ -68,6 +69,7 @@ def feed_situation(nmpc: Nmpc, recipe: Recipe, estimate: Estimate, now: Situated
         piece_h=now.remaining_h / problem.pieces,
         setpoints=np.zeros(0),
         guess=recipe_inputs(nmpc, recipe, now),
+        output_deviation=deviation_ahead(last, now, problem.pieces),
     )
 
 
@@ -112,6 +114,7 @@ def _situation(
     piece_h: float,
     setpoints: Floats,
     guess: Floats,
+    output_deviation: Floats | None = None,
 ) -> Situation:
     problem = nmpc.problem
     bounds = [now.limits.get(name, (-np.inf, np.inf)) for name in problem.decided]
@@ -125,7 +128,7 @@ def _situation(
         setpoints=setpoints,
         guess=guess,
         input_bounds=np.array(bounds),
-        output_deviation=estimate.output_deviation,
+        output_deviation=output_deviation,
     )
 
 
@@ -143,23 +146,35 @@ def forecast(
     estimate: Estimate,
     situation: Situation,
     inputs: Floats,
-) -> Forecast:
-    """The maximised output at harvest if `inputs` were applied, with its deviation.
+) -> tuple[Floats, Floats]:
+    """Outputs at the ends of the pieces if `inputs` were applied, and their deviations.
 
-    The deviation comes from the largest principal directions of the estimate's covariance (states
+    The deviations come from the largest principal directions of the estimate's covariance (states
     in units of their scale, parameters in logarithms), each simulated to harvest.
+
+    Returns:
+        Means and standard deviations, both of shape (pieces, outputs).
     """
     model = nmpc.problem.model
-    place = model.output_names.index(nmpc.problem.maximise or model.output_names[0])
-    states = len(model.states)
     scale = np.ones(kalman.size)
-    scale[:states] = [state.scale for state in model.states.values()]
+    scale[: len(model.states)] = [state.scale for state in model.states.values()]
     directions, sizes, _ = np.linalg.svd(estimate.factor / scale[:, None])
-    value = float(nmpc.predict(situation, inputs)[-1, place])
-    variance = 0.0
+    means = nmpc.predict(situation, inputs)
+    variances = np.zeros_like(means)
     for direction, size in zip(directions.T[:DIRECTIONS], sizes, strict=False):
         state, parameters = kalman.moved(estimate, direction * size * scale)
         elsewhere = replace(situation, state=state, parameters=parameters)
-        variance += float(nmpc.predict(elsewhere, inputs)[-1, place] - value) ** 2
-    return Forecast(value, float(np.sqrt(variance)))
+        variances += (nmpc.predict(elsewhere, inputs) - means) ** 2
+    return means, np.sqrt(variances)
 
+
+def deviation_ahead(last: Plan | None, now: Situated, pieces: int) -> Floats | None:
+    """Deviations that the last plan was forecast with, on the grid from here to harvest."""
+    if last is None:
+        return None
+    ends_h = now.remaining_h / pieces * np.arange(1, pieces + 1)
+    elapsed_h = (now.time_s - last.solved_at_s) / 3600
+    columns = [
+        np.interp(ends_h + elapsed_h, last.grid_h, column) for column in last.output_deviation.T
+    ]
+    return np.column_stack(columns)

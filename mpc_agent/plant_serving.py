@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -45,20 +46,26 @@ def serve_plant(
     seed: int | None,
     truth: Path | None,
     announce: Announce | None,
+    *,
+    until_stdin_closes: bool = False,
 ) -> ExitCode:
-    """Serve until a signal stops it; a Ctrl-C is the ordinary end."""
+    """Serve until a signal stops it, or whoever started it went away; both are ordinary ends."""
     settings = plant_settings(config, seed)
     if truth is not None and not os.access(truth.parent, os.W_OK):
         raise CannotWriteError(f"cannot write {truth}: its folder is missing or read-only")
     try:
-        asyncio.run(_serve(settings, endpoint, truth, announce))
+        asyncio.run(_serve(settings, endpoint, truth, announce, until_stdin_closes))
     except PlantError as error:
         raise UnavailableError(str(error)) from None
     return ExitCode.OK
 
 
 async def _serve(
-    settings: PlantSettings, endpoint: str | None, truth: Path | None, announce: Announce | None
+    settings: PlantSettings,
+    endpoint: str | None,
+    truth: Path | None,
+    announce: Announce | None,
+    until_stdin_closes: bool,
 ) -> None:
     def on_ready(server: PlantServer) -> None:
         log.info("serving the simulated plant", endpoint=server.endpoint, seed=settings.seed)
@@ -66,6 +73,8 @@ async def _serve(
             announce({"endpoint": server.endpoint, "seed": settings.seed})
 
     stop = asyncio.Event()
+    if until_stdin_closes:
+        _stop_with_stdin(stop)
     with stop_signals(stop):
         serving = asyncio.create_task(
             serve(settings, endpoint, truth_file=truth, on_ready=on_ready)
@@ -79,3 +88,15 @@ async def _serve(
     if not serving.cancelled():
         serving.result()
     log.info("stopped")
+
+
+def _stop_with_stdin(stop: asyncio.Event) -> None:
+    """Set `stop` when stdin ends: the process that holds its other end is gone."""
+    loop, descriptor = asyncio.get_running_loop(), sys.stdin.fileno()
+
+    def on_readable() -> None:
+        if not os.read(descriptor, 4096):
+            loop.remove_reader(descriptor)
+            stop.set()
+
+    loop.add_reader(descriptor, on_readable)

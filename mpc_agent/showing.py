@@ -4,11 +4,13 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import floor
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self, TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -98,10 +100,10 @@ class LiveTable:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", min_width=9)
         table.add_column()
-        day = f"{view.batch_day:.2f} of {view.harvest_h / 24:.0f}"
+        day = f"{view.batch_day:.2f} of {view.harvest_h / 24:.4g}"
         table.add_row("batch day", day)
         table.add_row("", ProgressBar(total=view.harvest_h, completed=view.batch_h, width=40))
-        table.add_row("mode", f"{view.mode}" + (f", {view.mode_reason}" * bool(view.mode_reason)))
+        table.add_row("mode", f"{view.mode}  [dim]{escape(view.mode_reason)}[/dim]")
         if not view.connected:
             table.add_row("plant", Text("not connected", style="bold red"))
         for name in SHOWN:
@@ -111,6 +113,12 @@ class LiveTable:
         table.add_row("expected", harvest_text(view).removeprefix("harvest "))
         table.add_row("last solve", solve_text(view) if view.solves else "none yet")
         return Group(table, *self._notices)
+
+
+def shown_path(path: Path) -> str:
+    """A path as people would type it: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 @contextmanager

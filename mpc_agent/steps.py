@@ -1,7 +1,7 @@
 """What the lines of `decide` are made of: gathering what each room needs. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -63,11 +63,13 @@ def plan_all(
     usable, attempts = dict(memory.plans), dict[str, Plan]()
     expected = memory.expected
     if feed_is_due(rooms.control.feed, estimate, now, usable.get(FEED)):
-        situation = feed_situation(rooms.feed, rooms.recipe, estimate, now)
+        situation = feed_situation(rooms.feed, rooms.recipe, estimate, now, usable.get(FEED))
         attempts[FEED] = rooms.feed.solve(situation, usable.get(FEED))
         if attempts[FEED].usable:
+            attempts[FEED], expected = _with_forecast(
+                rooms, estimate, situation, now, attempts[FEED]
+            )
             usable[FEED] = attempts[FEED]
-            expected = _expected(rooms, estimate, situation, now, attempts[FEED])
     feed = _choice(rooms, FEED, attempts, usable, now, readings)
     situation = gas_situation(rooms.gas, rooms.control.gas, estimate, now, feed.values)
     attempts[GAS] = rooms.gas.solve(situation, usable.get(GAS))
@@ -122,14 +124,20 @@ def _choice(
     return choose(sources, now.time_s, rooms.safety)
 
 
-def _expected(
+def _with_forecast(
     rooms: Rooms, estimate: Estimate, situation: Situation, now: Situated, plan: Plan
-) -> Mapping[str, Forecast]:
-    by_recipe = recipe_inputs(rooms.feed, rooms.recipe, now)
-    return {
-        "plan": forecast(rooms.feed, rooms.kalman, estimate, situation, plan.inputs),
-        "recipe": forecast(rooms.feed, rooms.kalman, estimate, situation, by_recipe),
+) -> tuple[Plan, Mapping[str, Forecast]]:
+    """The plan with its deviations, and the harvest by following it or the recipe from here on."""
+    kalman, nmpc = rooms.kalman, rooms.feed
+    place = nmpc.problem.model.output_names.index(nmpc.problem.maximise or "")
+    means, deviations = forecast(nmpc, kalman, estimate, situation, plan.inputs)
+    by_recipe = recipe_inputs(nmpc, rooms.recipe, now)
+    recipe_means, recipe_deviations = forecast(nmpc, kalman, estimate, situation, by_recipe)
+    expected = {
+        "plan": Forecast(float(means[-1, place]), float(deviations[-1, place])),
+        "recipe": Forecast(float(recipe_means[-1, place]), float(recipe_deviations[-1, place])),
     }
+    return replace(plan, output_deviation=deviations), expected
 
 
 def guard_context(
@@ -146,12 +154,8 @@ def guard_context(
         held=readings.setpoints,
         confirmed=memory.confirmed,
         plant_limits=memory.limits,
-        ledger=record_delivery(
-            memory.ledger, rooms.safety.liquids, flows, memory.confirmed, now_s
-        ),
-        oxygen=watch_oxygen(
-            memory.oxygen, _value(measurement, OXYGEN_SIGNAL), now_s, rooms.safety
-        ),
+        ledger=record_delivery(memory.ledger, rooms.safety.liquids, flows, memory.confirmed, now_s),
+        oxygen=watch_oxygen(memory.oxygen, _value(measurement, OXYGEN_SIGNAL), now_s, rooms.safety),
         volume_L=float(estimate.mean[volume]) if trusted else np.nan,
         volume_deviation_L=float(estimate.deviation[volume]) if trusted else np.nan,
     )

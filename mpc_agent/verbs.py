@@ -98,7 +98,7 @@ def demo(
     """
     from mpc_agent.demo import DemoRequest, run_demo
     from mpc_agent.demo_result import result_table
-    from mpc_agent.showing import progress_display
+    from mpc_agent.showing import progress_display, shown_path
 
     stream = sys.stderr if as_json else sys.stdout
     with progress_display(stream) as display:
@@ -107,7 +107,7 @@ def demo(
         _print_json(result.as_json())
     else:
         _print_table(result_table(result))
-        sys.stdout.write(f"\nReport: {result.report}\n")
+        sys.stdout.write(f"\nReport: {shown_path(Path(result.report))}\n")
 
 
 @app.command(
@@ -176,6 +176,9 @@ def sim_plant(
     truth: Annotated[
         Path | None, typer.Option(help="File for what really happened, written at the end.")
     ] = None,
+    until_stdin_closes: Annotated[
+        bool, typer.Option("--until-stdin-closes", hidden=True, help="Stop when stdin ends.")
+    ] = False,
     as_json: Json = False,
     log_format: LogOption = LogFormat.AUTO,
     verbose: Verbose = False,
@@ -188,7 +191,10 @@ def sim_plant(
 
     start_logging(log_format, verbose=verbose)
     announce = _print_json if as_json else None
-    raise typer.Exit(serve_plant(config, endpoint, seed, truth, announce))
+    code = serve_plant(
+        config, endpoint, seed, truth, announce, until_stdin_closes=until_stdin_closes
+    )
+    raise typer.Exit(code)
 
 
 @app.command(

@@ -1,4 +1,4 @@
-"""Configurations for tests: the demo's, with changes."""
+"""Configurations for tests: one that is right, with changes."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,18 +10,18 @@ from mpc_agent.config import ConfigError, Settings
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 DEMO = CONFIGS / "cho_demo.yaml"
+RIGHT = Path(__file__).parent / "data" / "agent.yaml"
+RECIPE = RIGHT.with_name("cho_recipe.csv")
 
 Change = Callable[[dict[str, Any]], object]
 
 
 def write_config(folder: Path, change: Change | None = None) -> Path:
-    """The demo's configuration in a folder of its own, changed; files it names come along."""
-    data: dict[str, Any] = yaml.safe_load(DEMO.read_text())
+    """The right configuration in a folder of its own, changed; its recipe comes along."""
+    data: dict[str, Any] = yaml.safe_load(RIGHT.read_text())
     if change is not None:
         change(data)
-    for companion in CONFIGS.glob("cho_*"):
-        if companion != DEMO:
-            (folder / companion.name).write_bytes(companion.read_bytes())
+    (folder / RECIPE.name).write_text(RECIPE.read_text())
     file = folder / "config.yaml"
     file.write_text(yaml.safe_dump(data, sort_keys=False))
     return file

@@ -13,7 +13,7 @@ import structlog
 
 from mpc_agent.cli import main
 from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
-from tests.config_files import CONFIGS, DEMO, write_config
+from tests.config_files import CONFIGS, DEMO, RECIPE, RIGHT, write_config
 
 VERBS = ("demo", "run", "simulate", "sim-plant", "check", "report", "version")
 
@@ -92,9 +92,9 @@ def test_check_lists_every_fault_for_people_and_programs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "wrong.yaml"
-    text = DEMO.read_text().replace("period_s: 600", "perod_s: 600", 1)
+    text = RIGHT.read_text().replace("period_s: 600", "perod_s: 600", 1)
     file.write_text(text.replace("name: cho_mab_control", "name: cho_mab"))
-    (tmp_path / "cho_recipe.csv").write_text((CONFIGS / "cho_recipe.csv").read_text())
+    (tmp_path / RECIPE.name).write_text(RECIPE.read_text())
     assert ends("check", file) == ExitCode.CONFIG
     shown = capsys.readouterr().out
     assert "2 faults" in shown
@@ -192,6 +192,7 @@ def test_a_simulated_driver_is_sent_to_simulate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = write_config(tmp_path, lambda data: data.update(driver={"kind": "simulated"}))
+    (tmp_path / "cho_plant.yaml").write_text("{}\n")
     assert ends("run", file) == ExitCode.CONFIG
     assert "mpc-agent simulate" in capsys.readouterr().err
     assert ends("demo", file) == ExitCode.CONFIG

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from mpc_agent.config import ConfigError, Settings
-from tests.config_files import DEMO, faults_of, write_config
+from tests.config_files import RIGHT, faults_of, write_config
 
 
 def put(*path: str | int, value: Any) -> Any:
@@ -241,8 +241,8 @@ CASES: dict[str, tuple[Any, str]] = {
     "unknown input": (
         put("control", "feed", "inputs", "glucosefeed", value={"lower": 0, "upper": 1}),
         (
-            "control.feed.inputs.glucosefeed: 'glucosefeed' is no input of cho_mab_control; did you "
-            "mean glucose_feed? (known: "
+            "control.feed.inputs.glucosefeed: 'glucosefeed' is no input of cho_mab_control; did "
+            "you mean glucose_feed? (known: "
         ),
     ),
     "input that cannot be written": (
@@ -319,8 +319,8 @@ CASES: dict[str, tuple[Any, str]] = {
     "unknown critical signal": (
         put("safety", "critical_signals", value=["Weight"]),
         (
-            "safety.critical_signals[0] = 'Weight': 'Weight' is no signal of signals.online; did you "
-            "mean weight?"
+            "safety.critical_signals[0] = 'Weight': 'Weight' is no signal of signals.online; did "
+            "you mean weight?"
         ),
     ),
     "plans that are old at once": (
@@ -353,6 +353,17 @@ CASES: dict[str, tuple[Any, str]] = {
         put("safety", "max_volume_L", value=1900),
         "recipe.file = 'cho_recipe.csv': fills the vessel to 1982 L, above safety.max_volume_L",
     ),
+    "judged by what the plant does not have": (
+        put("simulation", "limits", 0, "output", value="glucos"),
+        (
+            "simulation.limits[0].output = 'glucos': 'glucos' is no output of the simulated plant; "
+            "did you mean glucose?"
+        ),
+    ),
+    "judged by an impossible limit": (
+        put("simulation", "limits", 0, "lower", value=70),
+        "simulation.limits[0]: lower, 70, must be below upper, 60",
+    ),
     "unprotected connection": (
         put("driver", "endpoint", value="opc.tcp://plant.example:4840"),
         "set security.policy, certificates and user",
@@ -372,12 +383,12 @@ def test_a_fault_gives_its_sentence_and_no_other(name: str, tmp_path: Path) -> N
     assert len(faults) <= 2, faults
 
 
-def test_the_demo_has_no_fault(tmp_path: Path) -> None:
+def test_what_is_right_has_no_fault(tmp_path: Path) -> None:
     assert faults_of(tmp_path) == []
 
 
 def test_all_faults_are_listed_at_once_with_their_lines(tmp_path: Path) -> None:
-    text = DEMO.read_text()
+    text = RIGHT.read_text()
     for right, wrong in (
         ("  period_s: 600\n", "  perod_s: 600\n"),
         ("lower: 4, upper: 50, scale: 10", "lower: 50, upper: 4, scale: 10"),

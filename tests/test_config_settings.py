@@ -18,7 +18,7 @@ from mpc_agent.config.text import parse_config_text
 from mpc_agent.drivers.tagmap import OpcuaSettings
 from mpc_agent.errors import CannotWriteError
 from mpc_agent.values import Mode
-from tests.config_files import CONFIGS, DEMO, write_config
+from tests.config_files import CONFIGS, RIGHT, write_config
 
 EXAMPLES = sorted(
     path for path in CONFIGS.glob("*.yaml") if path.read_text().find("\nestimation:") > 0
@@ -31,7 +31,7 @@ def test_every_example_is_right(example: Path) -> None:
 
 
 def test_sections_become_the_settings_of_the_rooms() -> None:
-    found = Settings.load(DEMO, {})
+    found = Settings.load(RIGHT, {})
     assert found.model.name == "cho_mab_control"
     assert set(found.estimation.uncertainty) == set(found.model.states)
     assert found.estimation.parameters["mu_max"] == 0.039
@@ -51,7 +51,7 @@ def test_sections_become_the_settings_of_the_rooms() -> None:
     assert found.safety.period_s == found.document.cycle.period_s == 600
     assert found.recipe.end_h == 336
     assert found.document.cycle.target_mode is Mode.CONTROL
-    assert found.plant_file == CONFIGS / "cho_plant.yaml"
+    assert found.plant_file == RIGHT.parent / "cho_plant.yaml"
 
 
 def test_what_is_given_replaces_what_the_model_says(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_what_is_given_replaces_what_the_model_says(tmp_path: Path) -> None:
 
 def test_environment_overrides_single_keys() -> None:
     found = Settings.load(
-        DEMO,
+        RIGHT,
         {
             "MPC_AGENT__CYCLE__PERIOD_S": "300",
             "mpc_agent__cycle__target_mode": "SHADOW",
@@ -105,14 +105,14 @@ def test_environment_overrides_single_keys() -> None:
 )
 def test_a_wrong_override_names_the_variable(name: str, value: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Settings.load(DEMO, {name: value})
+        Settings.load(RIGHT, {name: value})
     (fault,) = caught.value.faults
     assert sentence in fault.text
     assert str(fault).startswith(f"environment variable {name}: ")
 
 
 def test_settings_are_frozen() -> None:
-    found = Settings.load(DEMO, {})
+    found = Settings.load(RIGHT, {})
     with pytest.raises(ValidationError, match="frozen"):
         found.document.cycle.period_s = 1.0  # type: ignore[misc]
     with pytest.raises(FrozenInstanceError):
@@ -120,11 +120,11 @@ def test_settings_are_frozen() -> None:
 
 
 def test_the_hash_is_of_the_meaning_not_of_the_writing(tmp_path: Path) -> None:
-    original = Settings.load(DEMO, {})
+    original = Settings.load(RIGHT, {})
     rewritten = Settings.load(write_config(tmp_path), {})
     assert original.text == rewritten.text
     assert original.config_hash == rewritten.config_hash
-    assert original.config_hash != Settings.load(DEMO, {"MPC_AGENT__WEB__PORT": "1"}).config_hash
+    assert original.config_hash != Settings.load(RIGHT, {"MPC_AGENT__WEB__PORT": "1"}).config_hash
     (tmp_path / "cho_recipe.csv").write_text(
         "time_h,glucose_feed_L_per_h,amino_feed_L_per_h\n0,1,0\n336,0,0\n"
     )
@@ -162,13 +162,13 @@ def test_secrets_stay_in_their_files(tmp_path: Path) -> None:
 
 def test_the_folder_of_the_record_is_made_or_refused(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "runs"
-    found = Settings.load(DEMO, {"MPC_AGENT__BATCH__FOLDER": str(folder)})
+    found = Settings.load(RIGHT, {"MPC_AGENT__BATCH__FOLDER": str(folder)})
     assert record_folder(found) == folder
     assert folder.is_dir()
     assert list(folder.iterdir()) == []
-    assert record_file(found) == folder / "CHO-DEMO.sqlite"
+    assert record_file(found) == folder / "TEST.sqlite"
     (tmp_path / "file").touch()
-    blocked = Settings.load(DEMO, {"MPC_AGENT__BATCH__FOLDER": str(tmp_path / "file" / "runs")})
+    blocked = Settings.load(RIGHT, {"MPC_AGENT__BATCH__FOLDER": str(tmp_path / "file" / "runs")})
     with pytest.raises(CannotWriteError, match="choose another folder"):
         record_folder(blocked)
 

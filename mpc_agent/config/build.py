@@ -135,6 +135,7 @@ def _limits(part: ProblemSection) -> tuple[Limit, ...]:
             scale=item.scale,
             weight=item.weight,
             margin=item.margin_deviations,
+            margin_max=inf if item.margin_max is None else item.margin_max,
         )
         for item in part.limits
     )

@@ -5,10 +5,11 @@ from collections.abc import Collection, Iterable, Iterator
 from mpc_agent.config.faults import KeyPath, alternatives
 from mpc_agent.config.schema_control import ControlSection, ProblemSection
 from mpc_agent.config.schema_estimation import EstimationSection, SignalsSection
-from mpc_agent.config.schema_general import ModelSection
+from mpc_agent.config.schema_general import ModelSection, SimulationSection
 from mpc_agent.config.schema_safety import SafetySection
 from mpc_agent.drivers.tag_building import TagMapError, build_tag_map
 from mpc_agent.drivers.tagmap import TagMapSettings
+from plant_models.cho_mab import FULL
 from plant_models.model import PlantModel
 
 Finding = tuple[KeyPath, str]
@@ -123,6 +124,13 @@ def check_safety_names(
         for i, name in enumerate(section.critical_signals):
             path = ("safety", "critical_signals", i)
             yield from unknown(path, name, signals.online, "signal of signals.online")
+
+
+def check_simulation(section: SimulationSection) -> Iterator[Finding]:
+    """Outputs that the simulated plant is judged by and does not have."""
+    for i, limit in enumerate(section.limits):
+        path = ("simulation", "limits", i, "output")
+        yield from unknown(path, limit.output, FULL.outputs_info, "output of the simulated plant")
 
 
 def check_tag_names(tags: TagMapSettings, model: PlantModel) -> Iterator[Finding]:

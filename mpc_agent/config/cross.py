@@ -20,6 +20,7 @@ from mpc_agent.config.check_names import (
     check_model,
     check_safety_names,
     check_signal_names,
+    check_simulation,
     check_tag_map,
     check_tag_names,
     check_tags_suffice,
@@ -59,6 +60,8 @@ def _findings(s: Sections, recipe: Recipe | None) -> Iterator[Finding]:
         if model is not None:
             yield from _name_findings(s, model)
             yield from _limit_findings(s, model, recipe)
+    if s.simulation:
+        yield from check_simulation(s.simulation)
     if s.tags:
         yield from check_tags_suffice(s.tags, s.signals, s.control, s.safety)
 

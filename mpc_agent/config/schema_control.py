@@ -45,7 +45,9 @@ class LimitSection(Section):
     hard: bool = False
     """Whether a plan that violates the limit is refused."""
     margin_deviations: NotNegative = 0.0
-    """Standard deviations of the present estimate to keep from the limit."""
+    """Standard deviations of the forecast to keep from the limit."""
+    margin_max: Positive | None = None
+    """Largest distance so kept, in the output's unit; null for no bound."""
 
     @model_validator(mode="after")
     def _possible(self) -> "LimitSection":

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mpc_agent.config.base import Host, Items, Port, Positive, Section, UtcTime
 from mpc_agent.values import Mode
@@ -83,6 +83,12 @@ class JudgedLimit(Section):
     """Upper end, or null."""
     hard: bool = False
     """Whether time outside counts as failure."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> "JudgedLimit":
+        if self.lower is not None and self.upper is not None and self.lower >= self.upper:
+            raise ValueError(f"lower, {self.lower:g}, must be below upper, {self.upper:g}")
+        return self
 
 
 class SimulationSection(Section):

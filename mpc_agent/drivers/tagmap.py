@@ -79,7 +79,11 @@ class ReadbackTag(_Section):
 
 
 class SetpointTag(ReadTag):
-    """A setpoint that the agent writes; read-back values are in the same unit."""
+    """A setpoint that the agent writes.
+
+    Attributes:
+        readback: where it is confirmed, in the same unit.
+    """
 
     readback: ReadbackTag = ReadbackTag()
 
@@ -129,7 +133,12 @@ class HandshakeTags(_Section):
 
 
 class BatchTags(_Section):
-    """What the plant knows of the batch: its name, and when it was inoculated."""
+    """What the plant knows of the batch.
+
+    Attributes:
+        id: its name.
+        inoculated_at: when it was inoculated.
+    """
 
     id: NodeText | None = None
     inoculated_at: NodeText | None = None
@@ -224,6 +233,7 @@ class OpcuaSettings(_Section):
     """A bioreactor behind an OPC-UA server.
 
     Attributes:
+        kind: a server on the network.
         endpoint: `opc.tcp://host:port/path`.
         namespaces: namespace URI by the alias that nodes use.
         security: protection; needed unless the server is on this machine.
@@ -276,6 +286,7 @@ class SimulatedSettings(_Section):
     """The simulated plant in the agent's own process, on the same tag map.
 
     Attributes:
+        kind: no server: what `mpc-agent simulate` runs.
         owner: name under which the agent holds the plant's lease.
     """
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpc_agent.estimation.filter import ExtendedKalmanFilter
+from mpc_agent.estimation.filter import Description, ExtendedKalmanFilter
 from mpc_agent.estimation.history import Advance, History, advance, begin
 from mpc_agent.values import Estimate, Floats, Measurement, Sample, Verdict
 
@@ -49,15 +49,13 @@ def estimate(
 
     The inputs that acted since the last step are those that validation read now.
     """
-    step = advance(
-        kalman, memory.history, now_s, measurement.inputs, measurement.values, samples
-    )
+    step = advance(kalman, memory.history, now_s, measurement.inputs, measurement.values, samples)
     fused = step.online.fused.astype(bool)
     last_fused_s = np.where(fused, now_s, memory.last_fused_s)
     consistency = _consistency(kalman, memory.consistency, step)
     belief = step.history.last.belief
     described = kalman.describe(belief, measurement.inputs)
-    message = _doubts(belief.mean, belief.factor, consistency)
+    message = _doubts(step, described, consistency)
     result = Estimate(
         time_s=now_s,
         mean=described.mean,
@@ -95,9 +93,11 @@ def _consistency(kalman: ExtendedKalmanFilter, before: float, step: Advance) -> 
     return CONSISTENCY_MEMORY * before + (1 - CONSISTENCY_MEMORY) * now
 
 
-def _doubts(mean: Floats, factor: Floats, consistency: float) -> str:
-    if not (np.isfinite(mean).all() and np.isfinite(factor).all()):
-        return "the estimate is not finite; restart it from the lab's values"
+def _doubts(step: Advance, described: Description, consistency: float) -> str:
+    if not step.sound:
+        return "the model cannot follow the inputs that were read; check flow meters and pumps"
+    if not all(np.isfinite(values).all() for values in described):
+        return "the estimate is not finite; check flow meters and pumps"
     if consistency > INCONSISTENT_ABOVE:
         return (
             f"innovations are {consistency:.1f} times as large as the filter expects; "

@@ -22,9 +22,14 @@ from mpc_agent.values import Estimate, Floats
 from plant_models.dialect import JAX
 from plant_models.integrate import rk4_step, substeps
 
-jax.config.update("jax_enable_x64", True)
+
+def _configure(option: str, value: object) -> None:
+    jax.config.update(option, value)  # type: ignore[no-untyped-call]
+
+
+_configure("jax_enable_x64", True)
 # One process, one small filter: hopping threads costs more than it gives.
-jax.config.update("jax_cpu_enable_async_dispatch", False)
+_configure("jax_cpu_enable_async_dispatch", False)
 
 Array: TypeAlias = Any
 """What JAX computes with: an array, or a tracer of one."""
@@ -35,9 +40,9 @@ Carry: TypeAlias = tuple[Array, ...]
 
 def keep_compiled(folder: str) -> None:
     """Keep compiled code in `folder`, so that the next start need not compile again."""
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    _configure("jax_compilation_cache_dir", folder)
+    _configure("jax_persistent_cache_min_compile_time_secs", 0.0)
+    _configure("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,11 @@ class Belief:
     factor: Floats
     online_rejections: Floats
     assay_rejections: Floats
+
+    @property
+    def finite(self) -> bool:
+        """Whether mean and covariance are numbers."""
+        return bool(np.isfinite(self.mean).all() and np.isfinite(self.factor).all())
 
 
 @dataclass(frozen=True, slots=True)

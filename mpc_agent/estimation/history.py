@@ -72,17 +72,39 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Outcome of one cycle: new history, the online update of the newest step, sample results."""
+    """Outcome of one cycle.
+
+    Attributes:
+        history: what to remember.
+        online: the online update of the newest step.
+        samples: what became of the samples that were new.
+        sound: the newest step could be computed; if not, the belief before it stands.
+    """
 
     history: History
     online: Update
     samples: tuple[SampleResult, ...]
+    sound: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A step, with what fusing its samples and its online signals did."""
+
+    step: Step
+    online: Update
+    samples: tuple[SampleResult, ...]
+    sound: bool
 
 
 def begin(kalman: ExtendedKalmanFilter, time_s: float, inputs: Floats) -> History:
-    """History that starts with the belief at inoculation."""
+    """History that starts with the belief at inoculation.
+
+    It starts the smallest moment before `time_s`, so that a sample of the inoculum, drawn at that
+    very time, is fused like any other.
+    """
     nothing = np.full(len(kalman.settings.signals), np.nan)
-    step = Step(time_s, inputs, nothing, kalman.initial())
+    step = Step(float(np.nextafter(time_s, -np.inf)), inputs, nothing, kalman.initial())
     return History((Chapter((step,)),), SampleBook())
 
 
@@ -104,27 +126,31 @@ def advance(
         measured: online signals, NaN where none may be used.
         offered: lab results visible now; known ones are ignored, changed ones replace the old.
     """
+    if now_s <= history.last.time_s:
+        # The clock was set back, or this is the same scan again: nothing can be placed in time.
+        now_s, measured = history.last.time_s, np.full_like(measured, np.nan)
     new, book = _sort_samples(offered, history.book, now_s)
     steps = history.steps()
     oldest_s = steps[0].time_s
+    nothing = float("nan")
     results = [
-        SampleResult(sample, Verdict.STALE, float("nan"), float("nan"))
+        SampleResult(sample, Verdict.STALE, nothing, nothing)
         for sample in new
-        if sample.drawn_at_s < oldest_s
+        if sample.drawn_at_s <= oldest_s
     ]
-    fresh = [sample for sample in new if sample.drawn_at_s >= oldest_s]
+    fresh = [sample for sample in new if sample.drawn_at_s > oldest_s]
     keep = _steps_before(steps, min((sample.drawn_at_s for sample in fresh), default=np.inf))
     redone = list(keep)
-    todo = [(step.time_s, step.inputs, step.measured) for step in steps[len(keep) :]]
-    for time_s, step_inputs, step_measured in [*todo, (now_s, inputs, measured)]:
-        step, online, fused = _next_step(
-            kalman, redone[-1], time_s, step_inputs, step_measured, book.samples
-        )
-        redone.append(step)
-        results += [result for result in fused if result.sample in fresh]
+    for old in steps[len(keep) :]:
+        made = _next_step(kalman, redone[-1], old.time_s, old.inputs, old.measured, book.samples)
+        redone.append(made.step)
+        results += [result for result in made.samples if result.sample in fresh]
+    newest = _next_step(kalman, redone[-1], now_s, inputs, measured, book.samples)
+    redone.append(newest.step)
+    results += [result for result in newest.samples if result.sample in fresh]
     horizon_s = now_s - kalman.settings.max_rewind_h * 3600
     chapters = _bind(history.chapters, redone, len(keep), horizon_s)
-    return Advance(History(chapters, book), online, tuple(results))
+    return Advance(History(chapters, book), newest.online, tuple(results), newest.sound)
 
 
 def _sort_samples(
@@ -134,10 +160,10 @@ def _sort_samples(
     current = {(sample.analyte, sample.drawn_at_s): sample for sample in book.samples}
     new = []
     for sample in offered:
-        if sample.drawn_at_s > now_s:
+        if not sample.drawn_at_s <= now_s:
             continue
         before = current.get((sample.analyte, sample.drawn_at_s))
-        if before is None or before.value != sample.value:
+        if before is None or not np.array_equal(before.value, sample.value, equal_nan=True):
             current[sample.analyte, sample.drawn_at_s] = sample
             new.append(sample)
     if not new:
@@ -159,48 +185,61 @@ def _next_step(
     inputs: Floats,
     measured: Floats,
     samples: Sequence[Sample],
-) -> tuple[Step, Update, list[SampleResult]]:
-    """From one step to the next, fusing the samples drawn in between at their own times."""
+) -> _Made:
+    """From one step to the next, fusing the samples drawn in between at their own times.
+
+    Inputs that the equations cannot take, such as no gas at all, must not spoil the belief for
+    ever: when the step's result is not finite, the belief before it stands.
+    """
     at_s, belief = before.time_s, before.belief
-    results: list[SampleResult] = []
     between = [sample for sample in samples if at_s < sample.drawn_at_s <= time_s]
-    for drawn_at_s in sorted({sample.drawn_at_s for sample in between}):
+    results = [
+        SampleResult(sample, Verdict.OUT_OF_RANGE, float("nan"), float("nan"))
+        for sample in between
+        if not _plausible(kalman, sample)
+    ]
+    plausible = [sample for sample in between if _plausible(kalman, sample)]
+    for drawn_at_s in sorted({sample.drawn_at_s for sample in plausible}):
         belief = kalman.predict(belief, inputs, (drawn_at_s - at_s) / 3600)
         at_s = drawn_at_s
-        drawn = [sample for sample in between if sample.drawn_at_s == drawn_at_s]
+        drawn = [sample for sample in plausible if sample.drawn_at_s == drawn_at_s]
         belief, fused = _fuse_drawn(kalman, belief, inputs, drawn)
         results += fused
     if time_s > at_s:
         belief = kalman.predict(belief, inputs, (time_s - at_s) / 3600)
     online = kalman.fuse_online(belief, inputs, measured)
-    return Step(time_s, inputs, measured, online.belief), online, results
+    sound = online.belief.finite
+    if not sound:
+        online = kalman.fuse_online(before.belief, inputs, np.full_like(measured, np.nan))
+    return _Made(Step(time_s, inputs, measured, online.belief), online, tuple(results), sound)
+
+
+def _plausible(kalman: ExtendedKalmanFilter, sample: Sample) -> bool:
+    """Whether the analyte is known and its value possible."""
+    return any(
+        assay.name == sample.analyte and assay.lower <= sample.value <= assay.upper
+        for assay in kalman.settings.assays
+    )
 
 
 def _fuse_drawn(
     kalman: ExtendedKalmanFilter, belief: Belief, inputs: Floats, drawn: Sequence[Sample]
 ) -> tuple[Belief, list[SampleResult]]:
-    """Fuse the assays of one drawing; implausible ones are refused before the filter sees them."""
-    assays = kalman.settings.assays
-    values = np.full(len(assays), np.nan)
-    plausible: list[Sample | None] = [None] * len(assays)
-    results = []
-    names = [assay.name for assay in assays]
-    for sample in drawn:
-        i = names.index(sample.analyte) if sample.analyte in names else None
-        if i is None or not assays[i].lower <= sample.value <= assays[i].upper:
-            nothing = float("nan")
-            results.append(SampleResult(sample, Verdict.OUT_OF_RANGE, nothing, nothing))
-        else:
-            values[i], plausible[i] = sample.value, sample
+    """Fuse the plausible assays of one drawing."""
+    names = [assay.name for assay in kalman.settings.assays]
+    places = [names.index(sample.analyte) for sample in drawn]
+    values = np.full(len(names), np.nan)
+    values[places] = [sample.value for sample in drawn]
     update = kalman.fuse_assays(belief, inputs, values)
-    for i, accepted in enumerate(plausible):
-        if accepted is not None:
-            verdict = Verdict.OK if update.fused[i] else Verdict.GATED
-            results.append(
-                SampleResult(
-                    accepted, verdict, float(update.innovations[i]), float(update.gate_ratios[i])
-                )
-            )
+    results = [
+        SampleResult(
+            sample,
+            Verdict.OK if update.fused[i] else Verdict.GATED,
+            float(update.innovations[i]),
+            float(update.gate_ratios[i]),
+        )
+        for sample, i in zip(drawn, places, strict=True)
+    ]
     return update.belief, results
 
 
@@ -216,8 +255,8 @@ def _bind(
             break
         chapters.append(chapter)
         taken += size
-    for start in range(taken, len(steps), CHAPTER_STEPS):
-        chapters.append(Chapter(tuple(steps[start : start + CHAPTER_STEPS])))
+    starts = range(taken, len(steps), CHAPTER_STEPS)
+    chapters += [Chapter(tuple(steps[start : start + CHAPTER_STEPS])) for start in starts]
     while len(chapters) > 1 and chapters[1].steps[0].time_s <= horizon_s:
         chapters.pop(0)
     return tuple(chapters)

@@ -1,11 +1,13 @@
 """Which readings may be believed: one verdict per signal, with what it needs to remember."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from mpc_agent.estimation.settings import SignalSettings
 from mpc_agent.values import Floats, Measurement, Quality, Reading, Readings, Verdict
+from plant_models.model import Input
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +39,15 @@ def validate(
     readings: Readings,
     memory: SignalMemory,
     signals: tuple[SignalSettings, ...],
-    input_names: tuple[str, ...],
+    wanted_inputs: Mapping[str, Input],
 ) -> tuple[Measurement, SignalMemory]:
     """Judge every reading; an input that cannot be read is taken as unchanged.
+
+    Args:
+        readings: what the plant said.
+        memory: what earlier scans left.
+        signals: what may be believed of each online signal.
+        wanted_inputs: inputs of the model, by name in their order.
 
     Returns:
         Measurement in the order of `signals` (NaN unless OK), and the memory for the next scan.
@@ -59,7 +67,7 @@ def validate(
         if verdict is Verdict.OK and reading is not None:
             values[i] = accepted[i] = reading.value
             accepted_at[i] = reading.sampled_at_s
-    inputs = _inputs(readings, memory.inputs, input_names)
+    inputs = _inputs(readings, memory.inputs, wanted_inputs)
     measurement = Measurement(
         tuple(signal.name for signal in signals), values, tuple(verdicts), inputs
     )
@@ -76,33 +84,44 @@ def _verdict(
 ) -> Verdict:
     if reading is None:
         return Verdict.MISSING
-    if reading.quality is not Quality.GOOD:
-        return Verdict.BAD_QUALITY
-    if not np.isfinite(reading.value):
-        return Verdict.OUT_OF_RANGE
-    if not 0 <= now_s - reading.sampled_at_s + _CLOCK_TOLERANCE_S <= signal.max_age_s:
-        return Verdict.STALE
-    if not signal.lower <= reading.value <= signal.upper:
-        return Verdict.OUT_OF_RANGE
-    if signal.frozen_after_s is not None and now_s - changed_at_s > signal.frozen_after_s:
-        return Verdict.FROZEN
+    age_s = now_s - reading.sampled_at_s
+    frozen_after_s = np.inf if signal.frozen_after_s is None else signal.frozen_after_s
+    checks = (
+        (reading.quality is Quality.GOOD, Verdict.BAD_QUALITY),
+        (bool(np.isfinite(reading.value)), Verdict.OUT_OF_RANGE),
+        (-_CLOCK_TOLERANCE_S <= age_s <= signal.max_age_s, Verdict.STALE),
+        (signal.lower <= reading.value <= signal.upper, Verdict.OUT_OF_RANGE),
+        (not now_s - changed_at_s > frozen_after_s, Verdict.FROZEN),
+        (not _too_fast(reading, signal, accepted, accepted_at_s), Verdict.TOO_FAST),
+    )
+    return next((verdict for passed, verdict in checks if not passed), Verdict.OK)
+
+
+def _too_fast(
+    reading: Reading, signal: SignalSettings, accepted: float, accepted_at_s: float
+) -> bool:
+    """Whether the value changed faster than it can since it was last accepted, noise aside."""
     elapsed_h = (reading.sampled_at_s - accepted_at_s) / 3600
-    if signal.max_rate_per_h is not None and elapsed_h > 0:
-        noise = 3 * (signal.absolute + signal.relative * abs(reading.value))
-        if abs(reading.value - accepted) > signal.max_rate_per_h * elapsed_h + noise:
-            return Verdict.TOO_FAST
-    return Verdict.OK
+    if signal.max_rate_per_h is None or not elapsed_h > 0:
+        return False
+    noise = 3 * (signal.absolute + signal.relative * abs(reading.value))
+    return bool(abs(reading.value - accepted) > signal.max_rate_per_h * elapsed_h + noise)
 
 
 _CLOCK_TOLERANCE_S = 5.0
 """How far a plant's clock may run ahead of ours before its readings count as from the future."""
 
 
-def _inputs(readings: Readings, known: Floats, input_names: tuple[str, ...]) -> Floats:
+_IMPLAUSIBLE_SCALES = 100.0
+"""Beyond this many times its typical size, an input is no flow but a meter's nonsense."""
+
+
+def _inputs(readings: Readings, known: Floats, wanted: Mapping[str, Input]) -> Floats:
     inputs = known.copy()
-    for i, name in enumerate(input_names):
+    for i, (name, item) in enumerate(wanted.items()):
         reading = readings.inputs.get(name)
-        if reading is None or reading.quality is Quality.BAD or not np.isfinite(reading.value):
+        if reading is None or reading.quality is Quality.BAD:
             continue
-        inputs[i] = reading.value
+        if abs(reading.value) <= _IMPLAUSIBLE_SCALES * item.scale:
+            inputs[i] = reading.value
     return inputs

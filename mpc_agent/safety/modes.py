@@ -84,8 +84,8 @@ def next_state(
 def released(state: ModeState) -> ModeState:
     """The state after the agent gave control up by itself, as it does when it is shut down.
 
-    Kept in the record, it lets the next start ask for control again. After a crash the state keeps
-    the old request: a plant that meanwhile left remote control then counts as taken over.
+    It is also what a start begins with, because whoever starts has asked for nothing yet. A state
+    that keeps an old request takes a plant that meanwhile left remote control for taken over.
     """
     return replace(state, requested=False, remote_active=False)
 
