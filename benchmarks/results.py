@@ -1,7 +1,7 @@
 """The demo's batch for several seeds, judged against recipe and perfect knowledge.
 
-    python -m benchmarks.results                  seeds 1 to 10
-    python -m benchmarks.results --seeds 3 4      only these
+python -m benchmarks.results                  seeds 1 to 10
+python -m benchmarks.results --seeds 3 4      only these
 """
 
 import argparse
@@ -21,6 +21,8 @@ from rich.progress import track
 from rich.table import Table
 
 CONFIG = Path(__file__).parents[1] / "configs" / "cho_demo.yaml"
+WIDTH = 140
+
 PARALLEL = 2
 """Batches at a time; each needs one core and up to 1 GB."""
 
@@ -67,7 +69,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(1, 11)))
     parser.add_argument("--config", type=Path, default=CONFIG)
     arguments = parser.parse_args()
-    console = Console()
+    console = Console(width=WIDTH)
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(PARALLEL) as pool:
         run = partial(simulate, arguments.config, Path(folder))
         done = pool.map(run, arguments.seeds)
@@ -91,7 +93,9 @@ def show(console: Console, results: list[dict[str, Any]]) -> None:
         console.print(f"{name} / optimum: median {quartiles(ratios)}")
     for assay in results[0]["coverage_percent"]:
         shares = [item["coverage_percent"][assay] for item in results]
-        console.print(f"95 % band of {assay}: truth inside {statistics.mean(shares):.1f} % of cycles")
+        console.print(
+            f"95 % band of {assay}: truth inside {statistics.mean(shares):.1f} % of cycles"
+        )
 
 
 if __name__ == "__main__":

@@ -10,10 +10,10 @@ from mpc_agent.errors import ExitCode, UserError
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line (default: that of the process) and exit with its code.
 
-    The verbs, and the libraries they need, are in `mpc_agent.verbs`.
+    The verbs, and the libraries they need, are in `mpc_agent.commands.verbs`.
     """
     try:
-        from mpc_agent.verbs import app
+        from mpc_agent.commands.verbs import app
 
         app(args=None if arguments is None else list(arguments))
     except UserError as error:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 from typing import Protocol
 
 from mpc_agent.drivers.protocol import Driver
@@ -30,8 +31,8 @@ def stopwatch() -> Stopwatch:
 
 def process_age_s() -> float:
     """Wall seconds since the operating system started this process (Linux)."""
-    with open("/proc/self/stat", encoding="ascii") as file:
-        started_ticks = float(file.read().rpartition(")")[2].split()[19])
+    status = Path("/proc/self/stat").read_text("ascii")
+    started_ticks = float(status.rpartition(")")[2].split()[19])
     return time.clock_gettime(_BOOTTIME) - started_ticks / os.sysconf("SC_CLK_TCK")
 
 

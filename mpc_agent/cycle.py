@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import structlog
+
 from mpc_agent.clock import stopwatch
 from mpc_agent.drivers.protocol import Driver
 from mpc_agent.estimation.estimator import estimate
@@ -15,11 +17,13 @@ from mpc_agent.estimation.validate import validate
 from mpc_agent.journal import Journal, JournalError
 from mpc_agent.memory import CycleRecord, Decision, Memory, Rooms, remember
 from mpc_agent.metrics import Metrics
-from mpc_agent.reasons import events_of, mode_reason
+from mpc_agent.reasons import events_of, mode_reason, troubles_of
 from mpc_agent.safety.guard import guard
 from mpc_agent.safety.modes import next_state
 from mpc_agent.steps import conditions_of, guard_context, plan_all
 from mpc_agent.values import Applied, Mode, Readings
+
+log = structlog.get_logger(__name__)
 
 
 def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
@@ -36,6 +40,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
     setpoints = guard(planned.wanted, planned.origin, context, planned.reasons)
     conditions = conditions_of(rooms, memory, belief, measurement, setpoints, readings)
     mode = next_state(memory.mode, memory.target, conditions, rooms.safety)
+    troubles = troubles_of(memory, readings)
     return Decision(
         mode=mode.actual,
         mode_reason=mode_reason(mode),
@@ -44,7 +49,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
         plans=planned.plans,
         setpoints=setpoints,
         expected=planned.expected,
-        events=events_of(memory, mode, belief, planned, setpoints),
+        events=events_of(memory, mode, belief, planned, setpoints, troubles),
         memory=replace(
             memory,
             cycle=memory.cycle + 1,
@@ -57,6 +62,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
             oxygen=context.oxygen,
             origin=setpoints.origin,
             clipped=tuple((clip.input, clip.rule) for clip in setpoints.clips),
+            told=tuple(troubles),
         ),
     )
 
@@ -91,7 +97,8 @@ async def run_cycle(agent: Agent, memory: Memory) -> tuple[CycleRecord, Memory]:
     decision = await asyncio.to_thread(decide, agent.rooms, memory, readings)
     decided_s = watch.elapsed_s
     late = decided_s > agent.deadline_s
-    recorded = _commit_intent(agent, memory, readings, decision)
+    number, time_s, journal = memory.cycle, readings.read_at_s, agent.journal
+    recorded = _committed(agent, lambda: journal.intent(number, time_s, readings, memory, decision))
     applied = Applied(written=False)
     if decision.mode is Mode.CONTROL and recorded and not late:
         applied = await agent.driver.write(decision.setpoints)
@@ -102,27 +109,21 @@ async def run_cycle(agent: Agent, memory: Memory) -> tuple[CycleRecord, Memory]:
         **agent.solve_durations(),
         "cycle": watch.elapsed_s,
     }
-    recorded = recorded and _commit_outcome(agent, memory.cycle, applied, durations)
+    recorded = recorded and _committed(agent, lambda: journal.outcome(number, applied, durations))
     await agent.driver.request(decision.memory.mode.requested)
-    await agent.driver.beat(memory.cycle + 1)
-    record = CycleRecord(memory.cycle, readings.read_at_s, readings, decision, applied, durations)
+    await agent.driver.beat(number + 1)
+    record = CycleRecord(number, time_s, readings, decision, applied, durations)
     agent.metrics.publish(record)
     return record, remember(decision, applied, late=late, record_failed=not recorded)
 
 
-def _commit_intent(agent: Agent, memory: Memory, readings: Readings, decision: Decision) -> bool:
+def _committed(agent: Agent, commit: Callable[[], None]) -> bool:
+    """Whether the record took it; a failure raises a flag in the next cycle."""
     try:
-        agent.journal.intent(memory.cycle, readings.read_at_s, readings, memory, decision)
-    except JournalError:
+        commit()
+    except JournalError as error:
+        log.error("the record cannot be written", reason=str(error))
+        agent.metrics.audit_write(succeeded=False)
         return False
-    return True
-
-
-def _commit_outcome(
-    agent: Agent, number: int, applied: Applied, durations: Mapping[str, float]
-) -> bool:
-    try:
-        agent.journal.outcome(number, applied, durations)
-    except JournalError:
-        return False
+    agent.metrics.audit_write(succeeded=True)
     return True

@@ -80,7 +80,8 @@ class Memory:
         limits: the plant's own setpoint ranges.
         origin: rung of the ladder by problem, in the last cycle.
         clipped: inputs and rules of the guard's interventions in the last cycle.
-        write_refused: the plant refused or did not follow a setpoint of the last cycle.
+        refused: why the plant did not take setpoints of the last cycle, by input.
+        told: what people were told of the plant's troubles that still last.
         decision_late: the last decision came after its deadline.
         record_failed: the last entry could not be written to the record.
         operator_act: an operator acknowledged since the last cycle.
@@ -99,7 +100,8 @@ class Memory:
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     origin: Mapping[str, Origin] = field(default_factory=dict)
     clipped: tuple[tuple[str, str], ...] = ()
-    write_refused: bool = False
+    refused: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
     decision_late: bool = False
     record_failed: bool = False
     operator_act: bool = False
@@ -171,7 +173,7 @@ def remember(decision: Decision, applied: Applied, *, late: bool, record_failed:
     return replace(
         memory,
         confirmed={**memory.confirmed, **applied.confirmed},
-        write_refused=applied.written and bool(applied.refused),
+        refused=applied.refused,
         decision_late=late,
         record_failed=record_failed,
         operator_act=False,

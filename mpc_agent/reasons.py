@@ -1,12 +1,12 @@
 """What a decision tells people: why the mode is what it is, and what happened. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mpc_agent.memory import Memory
 from mpc_agent.safety.flags import TABLE, ModeState
 from mpc_agent.safety.modes import transitions, worst_flag
 from mpc_agent.steps import Planned
-from mpc_agent.values import Estimate, Event, Origin, Setpoints, Severity, Verdict
+from mpc_agent.values import Estimate, Event, Origin, Readings, Setpoints, Severity, Verdict
 
 
 def mode_reason(mode: ModeState) -> str:
@@ -17,12 +17,27 @@ def mode_reason(mode: ModeState) -> str:
     return f"{worst}: {TABLE[worst].raised}."
 
 
+def troubles_of(memory: Memory, readings: Readings) -> Mapping[str, Event]:
+    """What keeps the plant from doing as asked, by a key that stays while the trouble does."""
+    message = readings.status.message
+    found = {message: Event("PLANT_SAYS", Severity.EVENT, f"{message}.")} if message else {}
+    for name, reason in memory.refused.items():
+        found[name] = Event("SETPOINT_REFUSED", Severity.EVENT, f"{name}: {reason}.")
+    return found
+
+
 def events_of(
-    memory: Memory, mode: ModeState, estimate: Estimate, planned: Planned, setpoints: Setpoints
+    memory: Memory,
+    mode: ModeState,
+    estimate: Estimate,
+    planned: Planned,
+    setpoints: Setpoints,
+    troubles: Mapping[str, Event],
 ) -> tuple[Event, ...]:
-    """Everything of this cycle that is worth telling."""
+    """Everything of this cycle that is worth telling; a trouble is told once while it lasts."""
     return (
         *transitions(memory.mode, mode),
+        *(event for key, event in troubles.items() if key not in memory.told),
         *_samples(estimate),
         *_unusable_plans(planned),
         *_ladder(memory, planned, setpoints),
@@ -68,13 +83,18 @@ def _ladder(memory: Memory, planned: Planned, setpoints: Setpoints) -> Iterator[
         if origin is not Origin.PLAN and memory.origin.get(problem) is not origin:
             yield Event(f"LADDER_{origin}", Severity.EVENT, reason)
     for clip in setpoints.clips:
-        if clip.rule in ALARMING_RULES and (clip.input, clip.rule) not in memory.clipped:
+        wanted_more = clip.wanted - clip.allowed > TELLING * abs(clip.wanted)
+        fresh = (clip.input, clip.rule) not in memory.clipped
+        if clip.rule in ALARMING_RULES and fresh and wanted_more:
             yield Event(
                 "GUARD_INTERVENED",
                 Severity.ALARM,
                 f"{clip.input} {clip.wanted:.4g} -> {clip.allowed:.4g} by rule {clip.rule!r}.",
             )
 
+
+TELLING = 0.05
+"""Share of a setpoint that the guard must take away before people are told."""
 
 ALARMING_RULES = frozenset({"oxygen", "hourly dose", "total dose", "volume"})
 """Rules of the guard that an operator must know of; the others round off what is normal."""

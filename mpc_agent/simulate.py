@@ -102,6 +102,7 @@ def simulate(
     folder: Path,
     *,
     compare: bool = True,
+    cache: Path | None = None,
     progress: Callable[[CycleRecord], None] | None = None,
 ) -> Achieved:
     """Run a whole batch in this process and judge it.
@@ -111,10 +112,11 @@ def simulate(
         plant_settings: the plant's, seed included.
         folder: empty folder for record and truth.
         compare: also run the recipe alone and optimise the plant with perfect knowledge.
+        cache: folder that keeps the filter's compiled code from run to run, or None.
         progress: told of every finished cycle.
     """
     watch = stopwatch()
-    engines = build_engines(settings, folder / "compiled")
+    engines = build_engines(settings, cache)
     plant = SimulatedPlant(plant_settings)
     driver = SimulatedDriver(plant, tag_map(settings))
     clock = VirtualClock(plant)

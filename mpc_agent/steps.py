@@ -194,7 +194,7 @@ def conditions_of(
         lost_signals=lost,
         record_failed=memory.record_failed,
         at_safe=Origin.SAFE in setpoints.origin.values(),
-        write_refused=memory.write_refused,
+        write_refused=bool(memory.refused),
         decision_late=memory.decision_late,
         contradicting_limits=contradicting_limits(rooms.safety, memory.limits),
     )

@@ -1,6 +1,6 @@
 """What a simulated batch is compared with: the recipe alone, and perfect knowledge."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,6 @@ from sim_plant.truth import Truth
 
 PIECE_H = 6.0
 """About how long a piece of the optimum's grid is: the batch holds a whole number of them."""
-
-_PRODUCT_SCALE_G = 5000.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,12 @@ def recipe_truth(plant: PlantSettings) -> Truth:
     return recipe_run(plant)
 
 
-def optimum(plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth) -> Optimum:
+def optimum(
+    plant: PlantSettings,
+    limits: Iterable[JudgedLimit],
+    recipe: Truth,
+    without: Collection[str] = (),
+) -> Optimum:
     """Optimise all flows of the true plant offline, from the true state, inside the limits.
 
     Piecewise constant on pieces of six hours, Radau collocation, all limits hard. The product is
@@ -53,17 +56,20 @@ def optimum(plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth) 
         plant: the simulated plant, seed included.
         limits: intervals that the truth is judged by.
         recipe: the same plant on its recipe.
+        without: flows that are not decided and stay as the recipe's batch began.
     """
     culture = SimulatedPlant(plant).culture
     pieces = max(1, round(plant.batch.duration_h / PIECE_H))
     piece_h = plant.batch.duration_h / pieces
+    decided = [flow.value for flow in FLOWS if flow.value not in without]
     problem = Problem(
         name="optimum",
         model=FULL,
-        inputs=tuple(_flow(plant, name) for name in (flow.value for flow in FLOWS)),
+        inputs=tuple(_flow(plant, name) for name in decided),
         pieces=pieces,
         maximise="product_mass",
-        maximise_scale=_PRODUCT_SCALE_G,
+        # The costs of moving count in shares of the product, however long the batch is.
+        maximise_scale=recipe.product_g,
         limits=tuple(
             Limit(item.output, item.lower, item.upper, _scale(item), weight=None)
             for item in _within_vessel(limits, plant)

@@ -148,6 +148,12 @@ _CONTROL_PARAMETERS = {
         "pF/cm/(1e9 cells/L)", "capacitance per viable cell density", 0.6, "ours, from memory"
     ),
     "density": Parameter("kg/L", "broth density", 1.0, 0.9, 1.2, 0.0, _OURS),
+    "glucose_feed_gain": Parameter(
+        "1", "delivered over shown flow of the glucose feed", 1.0, 0.8, 1.25, 0.0, _OURS
+    ),
+    "amino_feed_gain": Parameter(
+        "1", "delivered over shown flow of the amino-acid feed", 1.0, 0.8, 1.25, 0.0, _OURS
+    ),
 }
 
 _FULL_PARAMETERS = {
@@ -357,7 +363,16 @@ def _with_gas(core: Any, x: Any, u: Any, p: Any, rates: Rates, xp: Maths) -> Any
     )
 
 
+def _delivered(u: Any, p: Any) -> Any:
+    """The inputs with the feeds as the pumps deliver them, not as they show them."""
+    return u._replace(
+        glucose_feed=u.glucose_feed * p.glucose_feed_gain,
+        amino_feed=u.amino_feed * p.amino_feed_gain,
+    )
+
+
 def _control_rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
+    u = _delivered(u, p)
     rates = _shifted_rates(x, p, _core_growth(x, p), xp)
     flow = u.glucose_feed + u.amino_feed + u.base
     return _with_gas(_balances(x, u, p, rates, 0.0, flow), x, u, p, rates, xp)
@@ -377,6 +392,7 @@ def _environment(x: Any, u: Any, p: Any, xp: Maths) -> Scalar:
 
 
 def _full_rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
+    u = _delivered(u, p)
     growth = _core_growth(x, p) * _environment(x, u, p, xp)
     rates = _shifted_rates(x, p, growth, xp)
     rates = rates._replace(

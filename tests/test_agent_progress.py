@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rich.console import Console
 
-from mpc_agent.progress import (
+from mpc_agent.commands.progress import (
     CycleView,
     Estimated,
     Notice,
@@ -15,7 +15,7 @@ from mpc_agent.progress import (
     to_line,
 )
 from mpc_agent.record import Forecast
-from mpc_agent.showing import LiveTable, PlainLines, progress_display
+from mpc_agent.commands.showing import LiveTable, PlainLines, progress_display
 from mpc_agent.values import Mode
 
 VIEW = CycleView(

@@ -222,6 +222,17 @@ async def test_a_unit_that_contradicts_the_configuration_refuses_control(
     await server.delete("Metered")
 
 
+async def test_asking_again_while_in_control_disturbs_nothing(server: VendorServer) -> None:
+    async with Vendor(server) as driver:
+        await driver.request(True)
+        server.codes[server["Request"].nodeid] = CODES.BadOutOfService
+        await driver.request(True)
+        server.codes.clear()
+        status = (await driver.read()).status
+        assert status.remote_active
+        assert status.message == ""
+
+
 async def test_an_incomplete_handshake_refuses_control(server: VendorServer) -> None:
     async with Vendor(server, handshake={}) as driver:
         await driver.request(True)

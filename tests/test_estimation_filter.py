@@ -227,6 +227,13 @@ def test_states_and_parameters_stay_within_their_bounds(
         assert 5e-4 * (1 - 1e-12) <= Q_mAb <= 4.5e-3 * (1 + 1e-12)
 
 
+def test_a_prediction_ends_at_the_bounds(core: ExtendedKalmanFilter) -> None:
+    full = core.initial().mean.copy()
+    full[0] = CORE.states["volume"].upper - 1
+    ahead = core.predict(replace(core.initial(), mean=full), np.array([60.0, 0.0]), PERIOD_H)
+    assert ahead.mean[0] == CORE.states["volume"].upper
+
+
 def test_a_parameter_is_learnt_up_to_the_value_the_site_approves(
     core: ExtendedKalmanFilter,
 ) -> None:

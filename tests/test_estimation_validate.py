@@ -99,6 +99,18 @@ def test_each_verdict(reading: Reading | None, memory: SignalMemory, verdict: Ve
         assert np.array_equal(after.accepted, memory.accepted, equal_nan=True)
 
 
+def test_an_uncertain_value_is_used_where_the_configuration_says_so() -> None:
+    lenient = replace(SIGNAL, accept_uncertain=True)
+    for quality, verdict in (
+        (Quality.UNCERTAIN, Verdict.OK),
+        (Quality.GOOD, Verdict.OK),
+        (Quality.BAD, Verdict.BAD_QUALITY),
+    ):
+        reading = glucose(20.5, quality=quality)
+        measurement, _ = validate(scan({"glucose": reading}), SEEN, (lenient,), INPUTS)
+        assert measurement.verdicts == (verdict,)
+
+
 def test_a_signal_without_limits_of_change_never_freezes_nor_runs_away() -> None:
     plain = replace(SIGNAL, max_rate_per_h=None, frozen_after_s=None)
     old = replace(SEEN, changed_at_s=np.array([NOW_S - 1e6]))

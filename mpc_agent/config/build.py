@@ -11,6 +11,7 @@ from mpc_agent.config.check_limits import initial_volume_L
 from mpc_agent.config.document import Document
 from mpc_agent.config.schema_control import ProblemSection, TrackedSection
 from mpc_agent.config.schema_estimation import OnlineSection, TrustSection
+from mpc_agent.drivers.tagmap import MeasuredTag
 from mpc_agent.estimation.settings import (
     AdaptedParameter,
     EstimationSettings,
@@ -39,7 +40,7 @@ def estimation_settings(document: Document, model: PlantModel) -> EstimationSett
             for name in model.states
         },
         signals=tuple(
-            _online_signal(name, item, document.tags.measured[name].max_age_s)
+            _online_signal(name, item, document.tags.measured[name])
             for name, item in signals.online.items()
         ),
         assays=tuple(_signal(name, item) for name, item in signals.assays.items()),
@@ -69,10 +70,11 @@ def _signal(name: str, item: TrustSection) -> SignalSettings:
     )
 
 
-def _online_signal(name: str, item: OnlineSection, max_age_s: float) -> SignalSettings:
+def _online_signal(name: str, item: OnlineSection, tag: MeasuredTag) -> SignalSettings:
     return replace(
         _signal(name, item),
-        max_age_s=max_age_s,
+        max_age_s=tag.max_age_s,
+        accept_uncertain=tag.uncertain == "accept",
         max_rate_per_h=item.max_rate_per_h,
         frozen_after_s=item.frozen_after_s,
     )

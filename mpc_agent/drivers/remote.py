@@ -125,10 +125,11 @@ class RemoteControl:
         """What about the tags makes control impossible, else empty."""
         if not self._handshake.permits_control:
             return "tags.handshake lacks remote_enable, request, active or heartbeat"
+        told = (self._handshake.remote_enable, self._handshake.active)
         faults = [
             str(fault)
             for address, fault in self._link.faults().items()
-            if not fault.missing or self._tags.uses[address].writable
+            if not fault.missing or self._tags.uses[address].writable or address in told
         ]
         return "; ".join(faults)
 
@@ -175,8 +176,10 @@ class RemoteControl:
         if reason := await self._renew_lease():
             return reason
         self._asked = True
-        if self._handshake.owner is not None and control.active and self._ours(control):
-            # Our lease has outlived a lost connection or a restart of the agent.
+        leased = self._handshake.owner is not None and control.active and self._ours(control)
+        if leased or self.state is DriverState.CONTROL:
+            # Control is held, or our lease has outlived a lost connection or a restart of the
+            # agent. A new edge would take a plant without lease through a moment of no control.
             self._held = True
             return ""
         if reason := await self._raise_edge(control):

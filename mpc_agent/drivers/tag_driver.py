@@ -87,9 +87,10 @@ class TagDriver:
 
     def _status(self, control: PlantControl) -> PlantStatus:
         """The plant's word on control, and everything people should know."""
-        sentences = [str(fault) for fault in self._link.faults().values()]
-        sentences += self._link.notices()
         remote = self._remote
+        faults = [str(fault) for fault in self._link.faults().values()]
+        sentences = [text for text in faults if text not in remote.message]
+        sentences += self._link.notices()
         sentences += [text for text in (remote.conflict, remote.message, remote.unheard) if text]
         if control.interlock:
             sentences.append(f"interlock: {control.interlock}")

@@ -38,6 +38,11 @@ Carry: TypeAlias = tuple[Array, ...]
 """What passes from one scalar update to the next."""
 
 
+MOST_STEPS = 5000
+"""Most steps that a gap is bridged in, a month of ten minutes each: a wrong clock must not keep the
+filter busy for ever."""
+
+
 def keep_compiled(folder: str) -> None:
     """Keep compiled code in `folder`, so that the next start need not compile again."""
     _configure("jax_compilation_cache_dir", folder)
@@ -252,7 +257,7 @@ class ExtendedKalmanFilter:
     def predict(self, belief: Belief, inputs: Floats, step_h: float) -> Belief:
         """Belief `step_h` hours later under constant inputs; long gaps go in several steps."""
         mean, factor = belief.mean, belief.factor
-        pieces = max(1, int(np.ceil(step_h / self.period_h - 1e-9)))
+        pieces = int(np.clip(np.ceil(step_h / self.period_h - 1e-9), 1, MOST_STEPS))
         for _ in range(pieces):
             mean, factor = self._predict(mean, factor, inputs, step_h / pieces)
         return Belief(

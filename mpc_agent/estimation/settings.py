@@ -20,6 +20,7 @@ class SignalSettings:
         max_age_s: readings older than this are not used (online signals only).
         max_rate_per_h: largest plausible change per hour, or None.
         frozen_after_s: a value that did not change for this long is not used, or None.
+        accept_uncertain: whether a value that its source calls uncertain is used.
         readmit_after: consecutive rejections by the gate after which the signal is let in again
             with its variance inflated, because then it is the filter that is wrong.
     """
@@ -33,6 +34,7 @@ class SignalSettings:
     max_age_s: float = 900.0
     max_rate_per_h: float | None = None
     frozen_after_s: float | None = None
+    accept_uncertain: bool = False
     readmit_after: int = 12
 
 

@@ -84,10 +84,11 @@ def _verdict(
 ) -> Verdict:
     if reading is None:
         return Verdict.MISSING
+    usable = {Quality.GOOD, Quality.UNCERTAIN} if signal.accept_uncertain else {Quality.GOOD}
     age_s = now_s - reading.sampled_at_s
     frozen_after_s = np.inf if signal.frozen_after_s is None else signal.frozen_after_s
     checks = (
-        (reading.quality is Quality.GOOD, Verdict.BAD_QUALITY),
+        (reading.quality in usable, Verdict.BAD_QUALITY),
         (bool(np.isfinite(reading.value)), Verdict.OUT_OF_RANGE),
         (-_CLOCK_TOLERANCE_S <= age_s <= signal.max_age_s, Verdict.STALE),
         (signal.lower <= reading.value <= signal.upper, Verdict.OUT_OF_RANGE),

@@ -51,8 +51,8 @@ class Conditions:
         lost_signals: critical signals without a usable value.
         record_failed: the last entry could not be written to the record.
         at_safe: some problem stands on the last rung of the ladder.
-        write_refused: the plant refused or did not follow a setpoint that the last cycle wrote;
-            false when it wrote none.
+        write_refused: the plant did not take, or did not follow, a setpoint of the last cycle;
+            false when the agent was not to write any.
         decision_late: the last decision came after its deadline and was not applied.
         contradicting_limits: inputs for which the site's limits and the plant's do not overlap.
     """

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from mpc_agent.progress import (
+from mpc_agent.commands.progress import (
     SHOWN,
     CycleView,
     estimate_text,

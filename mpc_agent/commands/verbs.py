@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
-from mpc_agent.logs import LogFormat, start_logging
+from mpc_agent.commands.logs import LogFormat, start_logging
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -96,9 +96,9 @@ def demo(
     Plant and agent run as two processes; the plant's time moves with every cycle of the agent, as
     fast as both can compute. At the end stand a table and a report to open in a browser.
     """
-    from mpc_agent.demo import DemoRequest, run_demo
-    from mpc_agent.demo_result import result_table
-    from mpc_agent.showing import progress_display, shown_path
+    from mpc_agent.commands.demo import DemoRequest, run_demo
+    from mpc_agent.commands.demo_result import result_table
+    from mpc_agent.commands.showing import progress_display, shown_path
 
     stream = sys.stderr if as_json else sys.stdout
     with progress_display(stream) as display:
@@ -118,7 +118,7 @@ def demo(
 )
 def check(config: Config, as_json: Json = False) -> None:
     """Check a configuration and list everything that is wrong with it."""
-    from mpc_agent.checking import check_config
+    from mpc_agent.commands.checking import check_config
 
     result = check_config(config)
     if as_json:
@@ -149,7 +149,7 @@ def run(
     It waits for the plant when it is not there. Ctrl-C or SIGTERM ends it after the cycle under
     way; the plant is told, and the same command goes on where the record stands.
     """
-    from mpc_agent.running import run_batch
+    from mpc_agent.commands.running import run_batch
 
     start_logging(log_format, verbose=verbose)
     outcome = run_batch(_load(config), progress_json=progress_json)
@@ -187,7 +187,7 @@ def sim_plant(
 
     With --json the object is printed when clients can connect.
     """
-    from mpc_agent.plant_serving import serve_plant
+    from mpc_agent.commands.plant_serving import serve_plant
 
     start_logging(log_format, verbose=verbose)
     announce = _print_json if as_json else None
@@ -217,8 +217,8 @@ def simulate(
     verbose: Verbose = False,
 ) -> None:
     """Run agent and simulated plant in one process on a virtual clock; deterministic."""
-    from mpc_agent.showing import progress_display
-    from mpc_agent.simulating import achieved_json, achieved_text, run_simulation
+    from mpc_agent.commands.showing import progress_display
+    from mpc_agent.commands.simulating import achieved_json, achieved_text, run_simulation
 
     start_logging(log_format, verbose=verbose)
     with progress_display(sys.stderr) as display:
@@ -259,7 +259,7 @@ def report(
 @app.command(hidden=True)
 def yardsticks(config: Config, seed: Seed = None, as_json: Json = False) -> None:
     """Work out what the recipe alone, and perfect knowledge, make of the simulated plant."""
-    from mpc_agent.simulating import yardstick_products
+    from mpc_agent.commands.simulating import yardstick_products
 
     found = yardstick_products(config, seed)
     if as_json:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import msgspec
 
+from mpc_agent.commands.progress import CycleView, cycle_view
+from mpc_agent.commands.service import cache_folder
+from mpc_agent.commands.simulation import load_for_simulation, new_folder
 from mpc_agent.errors import ExitCode, StoppedError, UserError
 from mpc_agent.memory import CycleRecord
-from mpc_agent.progress import CycleView, cycle_view
 from mpc_agent.report.sources import RESULT_FILE, Result
 from mpc_agent.simulate import Achieved, simulate
-from mpc_agent.simulation import load_for_simulation, new_folder
 from mpc_agent.yardsticks import optimum, recipe_truth
 from sim_plant.errors import PlantError
 
@@ -39,7 +40,9 @@ def run_simulation(
         progress(cycle_view(record, settings.model, inoculated_at_s, plant.batch.duration_h))
 
     try:
-        achieved = simulate(settings, plant, where, compare=compare, progress=follow)
+        achieved = simulate(
+            settings, plant, where, compare=compare, cache=cache_folder(), progress=follow
+        )
     except PlantError as error:
         raise UserError(str(error), ExitCode.CONFIG) from None
     except KeyboardInterrupt:

@@ -1,0 +1,116 @@
+"""The demo's batch in this process, cut short: what the tests of the whole cycle run."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from mpc_agent.build import Engines, build_engines, tag_map
+from mpc_agent.clock import VirtualClock
+from mpc_agent.config import Settings
+from mpc_agent.drivers.simulated import SimulatedDriver
+from mpc_agent.journal import Journal
+from mpc_agent.loop import Run, prepare, run_agent
+from mpc_agent.memory import SHARED, CycleRecord, Memory, Rooms
+from mpc_agent.commands.simulation import simulated_plant
+from mpc_agent.web.health import Health
+from sim_plant.plant import SimulatedPlant
+from tests.config_files import DEMO
+
+HOURS = 6.0
+RECORD = "journal.sqlite"
+
+
+@cache
+def demo_settings(hours: float = HOURS, mode: str = "CONTROL") -> Settings:
+    """The demo's settings with an early harvest."""
+    environment = {
+        "MPC_AGENT__BATCH__HARVEST_H": repr(hours),
+        "MPC_AGENT__CYCLE__TARGET_MODE": mode,
+    }
+    return Settings.load(DEMO, environment)
+
+
+@cache
+def demo_engines() -> Engines:
+    """Filter and optimisers of the demo; they do not depend on the harvest."""
+    return build_engines(demo_settings())
+
+
+def demo_plant(settings: Settings | None = None) -> SimulatedPlant:
+    """The demo's plant at inoculation."""
+    return SimulatedPlant(simulated_plant(settings or demo_settings()))
+
+
+@dataclass
+class Batch:
+    """What a run left.
+
+    Attributes:
+        rooms: the pure rooms.
+        plant: the plant, at the time the run ended.
+        file: the record.
+        memory: what the last cycle left.
+        records: every cycle of the run.
+    """
+
+    rooms: Rooms
+    plant: SimulatedPlant
+    file: Path
+    memory: Memory
+    records: list[CycleRecord] = field(default_factory=list)
+
+    @property
+    def modes(self) -> list[str]:
+        """Modes of all cycles."""
+        return [str(record.decision.mode) for record in self.records]
+
+    def journal(self) -> Journal:
+        """The record, to read."""
+        return Journal.open(self.file, SHARED, read_only=True)
+
+
+def run_batch(
+    folder: Path,
+    plant: SimulatedPlant | None = None,
+    *,
+    settings: Settings | None = None,
+    cycles: int | None = None,
+    change: Callable[[Run], Run] = lambda run: run,
+    follow: Callable[[CycleRecord], None] = lambda record: None,
+) -> Batch:
+    """Begin or continue the batch in `folder` on a plant, to harvest or for some cycles.
+
+    Args:
+        folder: where the record is or will be.
+        plant: the plant; a new one when left out.
+        settings: the demo's when left out.
+        cycles: stop after so many.
+        change: what to do to the run before it starts.
+        follow: told of every finished cycle.
+    """
+    settings = settings or demo_settings()
+    plant = plant or demo_plant(settings)
+    clock, driver = VirtualClock(plant), SimulatedDriver(plant, tag_map(settings))
+    records: list[CycleRecord] = []
+
+    async def whole() -> tuple[Run, Memory]:
+        stop = asyncio.Event()
+
+        def note(record: CycleRecord) -> None:
+            records.append(record)
+            follow(record)
+            if len(records) == cycles:
+                stop.set()
+
+        run = change(await prepare(settings, demo_engines(), driver, clock, folder / RECORD))
+        try:
+            memory = await run_agent(run, clock, stop, Health(run.period_s), note)
+        finally:
+            await driver.close()
+            run.agent.journal.close()
+        return run, memory
+
+    run, memory = asyncio.run(whole())
+    return Batch(run.agent.rooms, plant, folder / RECORD, memory, records)
