@@ -15,8 +15,8 @@ from mpc_agent.values import Estimate, Verdict
 LAST_PLAN_H = 1.0
 """The feeds are not planned again when less than this is left: nothing can change any more."""
 
-DIRECTIONS = 4
-"""Directions of largest uncertainty that a forecast's deviation is computed from."""
+DIRECTIONS = 5
+"""Joint moves of all uncertain quantities that a forecast's deviation is computed from."""
 
 
 @dataclass(frozen=True)
@@ -149,23 +149,30 @@ def forecast(
 ) -> tuple[Floats, Floats]:
     """Outputs at the ends of the pieces if `inputs` were applied, and their deviations.
 
-    The deviations come from the largest principal directions of the estimate's covariance (states
-    in units of their scale, parameters in logarithms), each simulated to harvest.
+    Each direction moves every column of the covariance's factor by one deviation, up or down, with
+    signs that are orthogonal from direction to direction. The mean square of what that does to an
+    output estimates its variance without bias, at the price of a few simulations instead of one for
+    each state and parameter. Source: Hutchinson (1990), Commun. Stat. Simul. Comput. 19:433-450.
 
     Returns:
         Means and standard deviations, both of shape (pieces, outputs).
     """
-    model = nmpc.problem.model
-    scale = np.ones(kalman.size)
-    scale[: len(model.states)] = [state.scale for state in model.states.values()]
-    directions, sizes, _ = np.linalg.svd(estimate.factor / scale[:, None])
     means = nmpc.predict(situation, inputs)
     variances = np.zeros_like(means)
-    for direction, size in zip(directions.T[:DIRECTIONS], sizes, strict=False):
-        state, parameters = kalman.moved(estimate, direction * size * scale)
+    for signs in _signs(kalman.size):
+        state, parameters = kalman.moved(estimate, estimate.factor @ signs)
         elsewhere = replace(situation, state=state, parameters=parameters)
-        variances += (nmpc.predict(elsewhere, inputs) - means) ** 2
+        variances += (nmpc.predict(elsewhere, inputs) - means) ** 2 / DIRECTIONS
     return means, np.sqrt(variances)
+
+
+def _signs(size: int) -> Floats:
+    """Plus and minus one in orthogonal rows (Hadamard), shape (directions, size)."""
+    matrix = np.ones((1, 1))
+    while len(matrix) <= max(size, DIRECTIONS):
+        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
+    # The first row and column are all ones: no signs at all.
+    return matrix[1 : DIRECTIONS + 1, 1 : size + 1]
 
 
 def deviation_ahead(last: Plan | None, now: Situated, pieces: int) -> Floats | None:

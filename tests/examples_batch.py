@@ -8,12 +8,12 @@ from pathlib import Path
 
 from mpc_agent.build import Engines, build_engines, tag_map
 from mpc_agent.clock import VirtualClock
+from mpc_agent.commands.simulation import simulated_plant
 from mpc_agent.config import Settings
 from mpc_agent.drivers.simulated import SimulatedDriver
 from mpc_agent.journal import Journal
 from mpc_agent.loop import Run, prepare, run_agent
 from mpc_agent.memory import SHARED, CycleRecord, Memory, Rooms
-from mpc_agent.commands.simulation import simulated_plant
 from mpc_agent.web.health import Health
 from sim_plant.plant import SimulatedPlant
 from tests.config_files import DEMO

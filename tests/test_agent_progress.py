@@ -14,8 +14,8 @@ from mpc_agent.commands.progress import (
     sentence,
     to_line,
 )
-from mpc_agent.record import Forecast
 from mpc_agent.commands.showing import LiveTable, PlainLines, progress_display
+from mpc_agent.record import Forecast
 from mpc_agent.values import Mode
 
 VIEW = CycleView(

@@ -149,11 +149,10 @@ def test_from_inoculation_on_nothing_but_silence_is_survived(batch: Batch, told:
     silent = PlantStatus(
         connected=False, remote_enabled=False, remote_active=False, watchdog_tripped=False
     )
-    memory = batch.memory
+    decision = batch.records[-1].decision
     for number in range(1, 145):
         readings = Readings(told.read_at_s + 600.0 * number, {}, {}, {}, (), silent)
-        decision = decide(batch.rooms, memory, readings)
-        memory = decision.memory
+        decision = decide(batch.rooms, decision.memory, readings)
         assert outside(batch, decision) == []
         assert decision.mode is Mode.SHADOW
     assert decision.estimate.verdicts == (Verdict.MISSING,) * len(decision.estimate.verdicts)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from mpc_agent.memory import CycleRecord, Decision, Memory
 from mpc_agent.safety.flags import Flag
 from mpc_agent.values import Mode, Origin
 from sim_plant.plant import OperatorAction, SimulatedPlant
-from tests.config_files import DEMO, write_config
+from tests.config_files import CONFIGS, DEMO
 from tests.examples_batch import (
     RECORD,
     demo_engines,
@@ -48,9 +49,11 @@ class Bench:
         self.agent: Agent = self.run.agent
         self.memory: Memory = self.run.memory
 
-    def cycle(self, **changes: float) -> CycleRecord:
-        """One cycle with a changed agent, and ten minutes of the plant's life."""
-        agent = replace(self.agent, **changes)
+    def cycle(self, deadline_s: float | None = None) -> CycleRecord:
+        """One cycle, maybe with another deadline, and ten minutes of the plant's life."""
+        agent = self.agent
+        if deadline_s is not None:
+            agent = replace(agent, deadline_s=deadline_s)
         record, self.memory = asyncio.run(run_cycle(agent, self.memory))
         self.plant.advance_to(self.plant.time_s + 600)
         return record
@@ -250,8 +253,8 @@ def test_an_agent_that_dies_between_intent_and_outcome_says_so(tmp_path: Path) -
 def test_a_killed_agent_goes_on_from_its_record(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
-    compiled = pytestconfig.cache.mkdir("compiled") if pytestconfig.cache else tmp_path / "jax"
-    config = write_config(tmp_path)
+    compiled = pytestconfig.cache.mkdir("compiled")
+    config = shutil.copytree(CONFIGS, tmp_path / "configs") / DEMO.name
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.core_crash", config, tmp_path, compiled],
         cwd=ROOT,

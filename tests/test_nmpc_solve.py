@@ -1,6 +1,7 @@
 """What a solve promises: limits held, a checked plan, a status for everything else."""
 
 from dataclasses import replace
+from functools import cache
 from math import inf, nan
 from typing import Any
 
@@ -338,10 +339,12 @@ def test_held_states_stay_and_are_part_of_the_model_all_the_same() -> None:
 @pytest.mark.parametrize("wrong", [nan, inf])
 def test_numbers_that_are_none_are_a_status(harvest: Nmpc, field: str, wrong: float) -> None:
     situation = long_situation(harvest.problem)
-    value = getattr(situation, field)
-    spoilt = wrong if field == "piece_h" else np.append(value[:-1], wrong)
-    spoilt = spoilt.reshape(-1, 1) if field == "guess" else spoilt
-    plan = harvest.solve(replace(situation, **{field: spoilt}), None)
+    spoilt = np.atleast_1d(np.array(getattr(situation, field)))
+    if not spoilt.size:
+        spoilt = np.zeros(1)
+    spoilt[-1] = wrong
+    changes: dict[str, Any] = {field: spoilt[0] if field == "piece_h" else spoilt}
+    plan = harvest.solve(replace(situation, **changes), None)
     assert plan.status is SolveStatus.NUMERICAL_ERROR
     assert not plan.usable
     assert plan.attempts == ()
@@ -428,7 +431,6 @@ def test_whatever_the_situation_it_gives_a_plan_within_bounds_or_a_status(
         assert plan.warm is None
 
 
-def small(built: list[Nmpc] = []) -> Nmpc:  # noqa: B006 - built once
-    if not built:
-        built.append(Nmpc(harvest_problem(pieces=5)))
-    return built[0]
+@cache
+def small() -> Nmpc:
+    return Nmpc(harvest_problem(pieces=5))

@@ -12,16 +12,16 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mpc_agent.commands.children import Child
 from mpc_agent.clock import stopwatch
-from mpc_agent.config import Settings
+from mpc_agent.commands.children import Child
 from mpc_agent.commands.demo_result import DemoResult, judge
-from mpc_agent.drivers.tagmap import OpcuaSettings
-from mpc_agent.errors import ExitCode, NoInputError, StoppedError, UnavailableError, UserError
 from mpc_agent.commands.progress import CycleView, from_line
 from mpc_agent.commands.service import check_port, stop_signals
 from mpc_agent.commands.showing import Display, shown_path
 from mpc_agent.commands.simulation import load_for_simulation, new_folder
+from mpc_agent.config import Settings
+from mpc_agent.drivers.tagmap import OpcuaSettings
+from mpc_agent.errors import ExitCode, NoInputError, StoppedError, UnavailableError, UserError
 
 DEFAULT_CONFIG = "cho_demo.yaml"
 PLANT_READY_S = 60.0

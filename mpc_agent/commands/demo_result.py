@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from mpc_agent.commands.progress import CycleView
+from mpc_agent.commands.simulating import write_result
 from mpc_agent.config import Settings
 from mpc_agent.errors import BadRecordError
-from mpc_agent.commands.progress import CycleView
 from mpc_agent.report import write_report
 from mpc_agent.report.sources import find_sources, open_record
 from mpc_agent.simulate import violation_h
-from mpc_agent.commands.simulating import write_result
 from sim_plant.errors import PlantError
 from sim_plant.truth import Truth
 

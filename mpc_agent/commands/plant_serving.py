@@ -8,11 +8,11 @@ from pathlib import Path
 
 import structlog
 
+from mpc_agent.commands.service import stop_signals
+from mpc_agent.commands.simulation import simulated_plant
 from mpc_agent.config import Settings
 from mpc_agent.config.text import read_config_text
 from mpc_agent.errors import CannotWriteError, ExitCode, NoInputError, UnavailableError, UserError
-from mpc_agent.commands.service import stop_signals
-from mpc_agent.commands.simulation import simulated_plant
 from sim_plant.errors import PlantError
 from sim_plant.server import PlantServer, serve
 from sim_plant.settings import PlantSettings, load_settings

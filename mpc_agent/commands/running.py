@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import structlog
 
+from mpc_agent.commands.progress import CycleView, cycle_view, sentence, to_line
+from mpc_agent.commands.service import serve_batch, stop_signals
 from mpc_agent.config import Settings, record_file
 from mpc_agent.errors import ExitCode
 from mpc_agent.memory import CycleRecord, Rooms
-from mpc_agent.commands.progress import CycleView, cycle_view, sentence, to_line
-from mpc_agent.commands.service import serve_batch, stop_signals
 
 log = structlog.get_logger(__name__)
 

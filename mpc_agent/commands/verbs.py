@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
 from mpc_agent.commands.logs import LogFormat, start_logging
+from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
 
 if TYPE_CHECKING:
     from rich.table import Table
