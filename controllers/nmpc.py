@@ -12,9 +12,11 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
+from controllers.bounds import Bounds
 from controllers.plan import ADVICE, Floats, Plan, SolveStatus, WarmStart
 from controllers.problem import Problem
 from controllers.rollout import Rollout
+from controllers.situation import Situation
 from controllers.transcription import Program, input_scales, state_scales, transcribe
 
 _COMMON: dict[str, Any] = {
@@ -52,36 +54,6 @@ _IPOPT_STATUS = {
 
 
 @dataclass(frozen=True)
-class Situation:
-    """Where a solve starts.
-
-    Attributes:
-        time_s: UTC seconds of the state.
-        state: all states of the model, shape (states,).
-        parameters: all parameters of the model, shape (parameters,).
-        given: all inputs of the model; those that are decided are ignored, shape (inputs,).
-        previous: decided inputs in force now, shape (decided,).
-        piece_h: length of a piece.
-        setpoints: setpoints of the tracked outputs, shape (tracked,).
-        guess: decided inputs per piece to start a cold solve from, shape (pieces, decided).
-        input_bounds: tighter bounds of decided inputs than the problem's, shape (decided, 2).
-        output_deviation: standard deviations of the outputs at the ends of the pieces as forecast,
-            for limits with a margin, shape (pieces, outputs).
-    """
-
-    time_s: float
-    state: Floats
-    parameters: Floats
-    given: Floats
-    previous: Floats
-    piece_h: float
-    setpoints: Floats
-    guess: Floats
-    input_bounds: Floats | None = None
-    output_deviation: Floats | None = None
-
-
-@dataclass(frozen=True)
 class _Attempt:
     """What one call of the solver gave, as tables with one row per piece."""
 
@@ -100,6 +72,7 @@ class Nmpc:
         self.problem = problem
         self._program: Program = transcribe(problem)
         self._rollout = Rollout(problem)
+        self._bounds = Bounds(problem, self._program, self._rollout)
         self._x_scale = state_scales(problem)
         self._u_scale = input_scales(problem)
         self._moving = [problem.model.state_names.index(n) for n in problem.moving_states]
@@ -170,8 +143,8 @@ class Nmpc:
         *,
         relaxed: bool,
     ) -> _Attempt:
-        lower, upper = self._decision_bounds(situation, relaxed=relaxed)
-        lower_g, upper_g = self._constraint_bounds(situation)
+        lower, upper = self._bounds.decision_bounds(situation, relaxed=relaxed)
+        lower_g, upper_g = self._bounds.constraint_bounds(situation)
         answer = solver(
             x0=np.clip(start.decision, lower, upper).ravel(),
             lam_x0=start.bound_multipliers.ravel(),
@@ -204,99 +177,10 @@ class Nmpc:
             status = SolveStatus.NUMERICAL_ERROR
         return _Attempt(name, status, int(stats["iter_count"]), float(answer["f"]), point)
 
-    def _decision_bounds(self, situation: Situation, *, relaxed: bool) -> tuple[Floats, Floats]:
-        """Bounds of the decision table: states not negative, inputs in bounds, slacks."""
-        layout, problem = self._program.layout, self.problem
-        lower = np.zeros((problem.pieces, layout.width))
-        upper = np.full((problem.pieces, layout.width), np.inf)
-        bounds = self._input_bounds(situation) / self._u_scale[:, None]
-        lower[:, layout.input_columns], upper[:, layout.input_columns] = bounds.T
-        if not relaxed:
-            upper[:, layout.slack_columns] = self._largest_slacks(situation)
-        return lower, upper
-
-    def _largest_slacks(self, situation: Situation) -> Floats:
-        """Bounds of the slacks: none for a hard limit, unless the plant is at the limit now.
-
-        Then the plan may stay where the plant is, and a thousandth of the scale further, at the
-        cost of violating a hard limit: without that room the feasible set may have no interior, and
-        an interior-point method wanders; without the cost the plant would creep through the limit.
-
-        Returns:
-            Upper bounds, shape (pieces, slacks).
-        """
-        widest = np.full((self.problem.pieces, self._program.layout.slacks), np.inf)
-        pairs = zip(self._ends(situation), self._reachable_ends(situation), strict=True)
-        for i, (((low, high), (lowest, highest)), limit) in enumerate(
-            zip(pairs, self.problem.limits, strict=True)
-        ):
-            if limit.hard:
-                widest[:, 2 * i] = _difference(low, lowest) / limit.scale
-                widest[:, 2 * i + 1] = _difference(highest, high) / limit.scale
-        return widest
-
-    def _input_bounds(self, situation: Situation) -> Floats:
-        """Lower and upper bound of every decided input, shape (decided, 2)."""
-        bounds = np.array([(item.lower, item.upper) for item in self.problem.inputs])
-        if situation.input_bounds is None:
-            return bounds
-        # Of a number and none, the number counts.
-        lower = np.fmax(bounds[:, 0], situation.input_bounds[:, 0])
-        upper = np.fmin(bounds[:, 1], situation.input_bounds[:, 1])
-        return np.column_stack([np.minimum(lower, upper), upper])
-
-    def _constraint_bounds(self, situation: Situation) -> tuple[Floats, Floats]:
-        """Bounds of the constraint table: collocation equations, moves, slackened limits."""
-        problem, equations = self.problem, np.zeros(self._program.equations)
-        moves = np.array(
-            [
-                item.max_move / scale
-                for item, scale in zip(problem.inputs, self._u_scale, strict=True)
-                if item.max_move is not None
-            ]
-        )
-        head = np.concatenate([equations, -moves]), np.concatenate([equations, moves])
-        lower = [np.tile(head[0], (problem.pieces, 1))]
-        upper = [np.tile(head[1], (problem.pieces, 1))]
-        none = np.full(problem.pieces, np.inf)
-        for limit, (low, high) in zip(problem.limits, self._ends(situation), strict=True):
-            lower.append(np.column_stack([low / limit.scale, -none]))
-            upper.append(np.column_stack([none, high / limit.scale]))
-        return np.hstack(lower), np.hstack(upper)
-
-    def _ends(self, situation: Situation) -> list[tuple[Floats, Floats]]:
-        """Both ends of every limit less its margins, each of shape (pieces,)."""
-        problem, ends = self.problem, []
-        for limit in problem.limits:
-            low = np.full(problem.pieces, -np.inf if limit.lower is None else limit.lower)
-            high = np.full(problem.pieces, np.inf if limit.upper is None else limit.upper)
-            if limit.margin and situation.output_deviation is not None:
-                place = problem.model.output_names.index(limit.output)
-                margin = limit.margin * situation.output_deviation[:, place]
-                # Margins that overlap meet in the middle; a vague or unknown one is none.
-                margin = np.minimum(np.minimum(margin, limit.margin_max), (high - low) / 2)
-                margin = np.where(np.isfinite(margin), margin, 0.0)
-                low, high = low + margin, high - margin
-            ends.append((low, high))
-        return ends
-
-    def _reachable_ends(self, situation: Situation) -> list[tuple[Floats, Floats]]:
-        """The ends, those of hard limits widened to a little beyond where the plant is now."""
-        names = self.problem.model.output_names
-        now = self._rollout.outputs_now(situation.state, situation.given, situation.parameters)
-        ends = []
-        for limit, (low, high) in zip(self.problem.limits, self._ends(situation), strict=True):
-            value, room = now[names.index(limit.output)], 1e-3 * limit.scale
-            if limit.hard and np.isfinite(value):
-                ends.append((np.minimum(low, value - room), np.maximum(high, value + room)))
-            else:
-                ends.append((low, high))
-        return ends
-
     def _cold_start(self, situation: Situation) -> WarmStart:
         """The guess's inputs, simulated; no multipliers."""
         layout, pieces = self._program.layout, self.problem.pieces
-        bounds = self._input_bounds(situation)
+        bounds = self._bounds.input_bounds(situation)
         inputs = np.clip(situation.guess, bounds[:, 0], bounds[:, 1])
         states = self._rollout.points(
             situation.state, inputs, situation.given, situation.parameters, situation.piece_h
@@ -337,7 +221,7 @@ class Nmpc:
         """The plan with re-integrated states, or REFUSED with the reason."""
         layout, problem = self._program.layout, self.problem
         table = attempt.warm.decision
-        bounds = self._input_bounds(situation)
+        bounds = self._bounds.input_bounds(situation)
         inputs = np.clip(table[:, layout.input_columns] * self._u_scale, bounds[:, 0], bounds[:, 1])
         points = self._rollout.points(
             situation.state, inputs, situation.given, situation.parameters, situation.piece_h
@@ -378,7 +262,7 @@ class Nmpc:
         """Hard limits that the re-integrated plan breaks by more than the accepted defect."""
         names = self.problem.model.output_names
         broken = []
-        ends = self._reachable_ends(situation)
+        ends = self._bounds.reachable_ends(situation)
         for limit, (low, high) in zip(self.problem.limits, ends, strict=True):
             value = outputs[:, names.index(limit.output)]
             margin = self.problem.defect_max * limit.scale
@@ -429,10 +313,3 @@ class Nmpc:
             warm=None,
             message=f"{ADVICE[status]} {reason}".strip(),
         )
-
-
-def _difference(larger: Floats, smaller: Floats) -> Floats:
-    """How far two ends of a limit are apart; not at all where both are open."""
-    apart: Floats = np.zeros_like(larger)
-    np.subtract(larger, smaller, out=apart, where=np.isfinite(larger))
-    return apart

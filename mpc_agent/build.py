@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from controllers.nmpc import Nmpc, Situation
+from controllers.nmpc import Nmpc
 from controllers.plan import Plan
 from controllers.problem import Problem
+from controllers.situation import Situation
 from mpc_agent.clock import stopwatch
 from mpc_agent.config import Settings
 from mpc_agent.drivers.tag_building import build_tag_map

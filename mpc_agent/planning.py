@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controllers.nmpc import Nmpc, Situation
+from controllers.nmpc import Nmpc
 from controllers.plan import Floats, Plan
 from controllers.recipe import Recipe
 from controllers.settings import FeedSettings, GasSettings
+from controllers.situation import Situation
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
 from mpc_agent.values import Estimate, Verdict
 

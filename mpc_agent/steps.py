@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controllers.nmpc import Situation
 from controllers.plan import Plan
+from controllers.situation import Situation
 from mpc_agent.estimation.estimator import EstimatorMemory
 from mpc_agent.memory import Memory, Rooms
 from mpc_agent.planning import (

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controllers.nmpc import Nmpc, Situation
+from controllers.nmpc import Nmpc
 from controllers.plan import Floats
 from controllers.problem import DecidedInput, Limit, Problem
+from controllers.situation import Situation
 from mpc_agent.config.schema_general import JudgedLimit
 from plant_models.cho_mab import FULL
 from sim_plant.names import FLOWS

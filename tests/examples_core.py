@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controllers.nmpc import Situation
 from controllers.problem import DecidedInput, Limit, Problem, Tracked
+from controllers.situation import Situation
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
 from mpc_agent.estimation.settings import (
     AdaptedParameter,

@@ -190,6 +190,7 @@ def plan(
         inputs=generator.uniform(0.1, 1.0, (pieces, len(decided))),
         states=generator.normal(size=(pieces, len(CONTROL.states))),
         outputs=outputs,
+        output_deviation=0.1 * outputs,
         active=("volume <= 2002 L at harvest",),
         objective=-3.1,
         iterations=14,

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controllers import nmpc as rooms
-from controllers.nmpc import Nmpc, Situation
+from controllers.nmpc import Nmpc
 from controllers.plan import ADVICE, Plan, SolveStatus
 from controllers.problem import DecidedInput, Limit, Problem, Tracked
+from controllers.situation import Situation
 from controllers.transcription import radau
 from mpc_agent.codec import encode
 from plant_models.integrate import Simulator

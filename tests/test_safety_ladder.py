@@ -39,6 +39,7 @@ def plan(
         inputs=inputs,
         states=np.zeros((pieces, 1)),
         outputs=np.zeros((pieces, 1)),
+        output_deviation=np.zeros((pieces, 1)),
         active=(),
         objective=0.0,
         iterations=10,

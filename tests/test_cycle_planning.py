@@ -1,0 +1,318 @@
+"""What each problem is told, when the feeds are planned again, and what happens without a plan."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from controllers.nmpc import Nmpc
+from controllers.plan import SolveStatus
+from mpc_agent.cycle import decide
+from mpc_agent.memory import Decision, Memory, Rooms
+from mpc_agent.planning import (
+    Situated,
+    deviation_ahead,
+    feed_is_due,
+    feed_situation,
+    forecast,
+    gas_situation,
+    recipe_inputs,
+)
+from mpc_agent.values import Floats, Origin, Sample, SampleResult, Severity, Verdict
+from tests.examples_batch import Batch, run_batch
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
+    """Two hours of the demo."""
+    return run_batch(tmp_path_factory.mktemp("planning"), cycles=13)
+
+
+@pytest.fixture(scope="module")
+def last(batch: Batch) -> Decision:
+    return batch.records[-1].decision
+
+
+@pytest.fixture(scope="module")
+def now(batch: Batch, last: Decision) -> Situated:
+    rooms, record = batch.rooms, batch.records[-1]
+    batch_h = rooms.hours(record.time_s)
+    return Situated(
+        time_s=record.time_s,
+        batch_h=batch_h,
+        remaining_h=rooms.harvest_h - batch_h,
+        parameters=rooms.kalman.parameters(last.memory.estimation.history.last.belief),
+        inputs=last.measurement.inputs,
+        setpoints=record.readings.setpoints,
+        limits=batch.memory.limits,
+    )
+
+
+# ------------------------------------------------------------------ when
+
+
+def sampled(decision: Decision, verdict: Verdict) -> Decision:
+    """The decision with one sample of this verdict in its estimate."""
+    sample = Sample("glucose", 20.0, "mmol/L", 0.0, 0.0, "lab")
+    samples = (SampleResult(sample, verdict, 0.0, 0.0),)
+    return replace(decision, estimate=replace(decision.estimate, samples=samples))
+
+
+@pytest.mark.parametrize(
+    ("age_s", "verdict", "remaining_h", "due"),
+    [
+        (7000.0, None, 4.0, False),
+        (7200.0, None, 4.0, True),
+        (600.0, Verdict.OK, 4.0, True),
+        (600.0, Verdict.GATED, 4.0, False),
+        (600.0, Verdict.STALE, 4.0, False),
+        (1e5, Verdict.OK, 0.99, False),
+        (1e5, None, 1.01, True),
+    ],
+)
+def test_feeds_are_planned_when_time_is_up_or_the_lab_tells_news(
+    batch: Batch,
+    last: Decision,
+    now: Situated,
+    age_s: float,
+    verdict: Verdict | None,
+    remaining_h: float,
+    due: bool,
+) -> None:
+    plan = replace(last.plans["feed"], solved_at_s=now.time_s - age_s)
+    told = replace(last, estimate=replace(last.estimate, samples=()))
+    told = told if verdict is None else sampled(told, verdict)
+    situated = replace(now, remaining_h=remaining_h)
+    assert feed_is_due(batch.rooms.control.feed, told.estimate, situated, plan) == due
+
+
+def test_feeds_are_planned_when_there_is_no_plan_yet(
+    batch: Batch, last: Decision, now: Situated
+) -> None:
+    assert feed_is_due(batch.rooms.control.feed, last.estimate, now, None)
+
+
+# ------------------------------------------------------------------ what
+
+
+def test_the_feed_problem_starts_here_and_ends_at_harvest(
+    batch: Batch, last: Decision, now: Situated
+) -> None:
+    rooms = batch.rooms
+    nmpc, model = rooms.feed, rooms.feed.problem.model
+    situation = feed_situation(nmpc, rooms.recipe, last.estimate, now, None)
+    assert situation.piece_h * nmpc.problem.pieces == pytest.approx(4.0)
+    np.testing.assert_array_equal(situation.state, last.estimate.mean[: len(model.states)])
+    given = dict(zip(model.input_names, situation.given, strict=True))
+    assert [given[name] for name in model.volume_flows] == [0.0, 0.0, 0.0]
+    assert given["air"] == now.inputs[model.input_names.index("air")]
+    in_force = [now.setpoints[name] for name in nmpc.problem.decided]
+    np.testing.assert_array_equal(situation.previous, in_force)
+    hour = now.batch_h + 0.5 * situation.piece_h
+    assert situation.guess[0].tolist() == [rooms.recipe.rate(n, hour) for n in nmpc.problem.decided]
+    assert situation.output_deviation is None
+
+
+def test_the_gas_problem_knows_the_feeds_to_come_and_the_setpoints_of_the_hour(
+    batch: Batch, last: Decision, now: Situated
+) -> None:
+    rooms = batch.rooms
+    model = rooms.gas.problem.model
+    situation = gas_situation(
+        rooms.gas, rooms.control.gas, last.estimate, now, {"glucose_feed": 3.0, "amino_feed": 1.5}
+    )
+    given = dict(zip(model.input_names, situation.given, strict=True))
+    assert (given["glucose_feed"], given["amino_feed"]) == (3.0, 1.5)
+    targets = {
+        item.output: value
+        for item, value in zip(rooms.gas.problem.tracked, situation.setpoints, strict=True)
+    }
+    schedule = rooms.control.gas.setpoints
+    assert targets == {name: schedule[name].at(now.batch_h) for name in targets}
+    assert situation.piece_h == rooms.control.gas.piece_s / 3600
+
+
+def test_where_no_setpoint_is_known_what_flows_is_in_force(
+    batch: Batch, last: Decision, now: Situated
+) -> None:
+    rooms = batch.rooms
+    unknown = replace(now, setpoints={})
+    situation = gas_situation(rooms.gas, rooms.control.gas, last.estimate, unknown, {})
+    names = rooms.gas.problem.model.input_names
+    flowing = [now.inputs[names.index(name)] for name in rooms.gas.problem.decided]
+    assert situation.previous.tolist() == flowing
+
+
+def test_the_plants_ranges_reach_the_problems(batch: Batch, last: Decision, now: Situated) -> None:
+    rooms = batch.rooms
+    assert set(now.limits) == set(rooms.safety.input_limits)
+    narrow = replace(now, limits={"air": (100.0, 200.0)})
+    situation = gas_situation(rooms.gas, rooms.control.gas, last.estimate, narrow, {})
+    assert situation.input_bounds is not None
+    place = rooms.gas.problem.decided.index("air")
+    assert situation.input_bounds[place].tolist() == [100.0, 200.0]
+    assert np.isinf(np.delete(situation.input_bounds, place, axis=0)).all()
+
+
+# ------------------------------------------------------------------ forecasts
+
+
+def factor_of(rooms: Rooms, columns: dict[int, dict[str, float]]) -> Floats:
+    """A covariance factor whose columns move only these coordinates."""
+    kalman = rooms.kalman
+    names = (
+        *kalman.settings.model.state_names,
+        *(item.name for item in kalman.settings.adapted),
+    )
+    factor = np.zeros((kalman.size, kalman.size))
+    for column, moves in columns.items():
+        for name, size in moves.items():
+            factor[names.index(name), column] = size
+    return factor
+
+
+def test_a_forecast_follows_the_model_and_its_deviation_the_covariance(
+    batch: Batch, last: Decision, now: Situated
+) -> None:
+    rooms = batch.rooms
+    nmpc, kalman = rooms.feed, rooms.kalman
+    situation = feed_situation(nmpc, rooms.recipe, last.estimate, now, None)
+    inputs = recipe_inputs(nmpc, rooms.recipe, now)
+    # One direction alone: growth 1 % faster, cells 0.001e9/L more.
+    moves = {"mu_max": 0.01, "viable_cells": 1e-3}
+    estimate = replace(last.estimate, factor=factor_of(rooms, {3: moves}))
+    means, deviations = forecast(nmpc, kalman, estimate, situation, inputs)
+    np.testing.assert_array_equal(means, nmpc.predict(situation, inputs))
+    state, parameters = kalman.moved(estimate, estimate.factor[:, 3])
+    model = nmpc.problem.model
+    mu_max, cells = model.parameter_names.index("mu_max"), model.state_names.index("viable_cells")
+    assert parameters[mu_max] == pytest.approx(now.parameters[mu_max] * np.exp(0.01))
+    assert state[cells] == pytest.approx(situation.state[cells] + 1e-3)
+    moved = replace(situation, state=state, parameters=parameters)
+    change = np.abs(nmpc.predict(moved, inputs) - means)
+    np.testing.assert_allclose(deviations, change, rtol=0.02, atol=1e-9)
+
+
+def test_a_certain_estimate_has_no_deviation(batch: Batch, last: Decision, now: Situated) -> None:
+    rooms = batch.rooms
+    certain = replace(last.estimate, factor=factor_of(rooms, {}))
+    situation = feed_situation(rooms.feed, rooms.recipe, certain, now, None)
+    inputs = recipe_inputs(rooms.feed, rooms.recipe, now)
+    _, deviations = forecast(rooms.feed, rooms.kalman, certain, situation, inputs)
+    assert np.abs(deviations).max() < 1e-9
+
+
+def test_a_deviation_is_read_from_the_last_plan_where_it_is_now(
+    last: Decision, now: Situated
+) -> None:
+    assert deviation_ahead(None, now, 5) is None
+    grid_h = np.array([2.0, 4.0, 6.0])
+    plan = replace(
+        last.plans["feed"],
+        solved_at_s=now.time_s - 3600,
+        grid_h=grid_h,
+        output_deviation=np.column_stack([grid_h, 10 * grid_h]),
+    )
+    ahead = deviation_ahead(plan, replace(now, remaining_h=5.0), 5)
+    assert ahead is not None
+    assert ahead[:, 0].tolist() == [2.0, 3.0, 4.0, 5.0, 6.0]
+    assert ahead[:, 1].tolist() == [20.0, 30.0, 40.0, 50.0, 60.0]
+
+
+def test_what_is_expected_at_harvest_is_told_with_the_plan(last: Decision) -> None:
+    assert set(last.expected) == {"plan", "recipe"}
+    # In six hours feeding changes next to nothing; what moves cost may count for more.
+    assert last.expected["plan"].value > 0.99 * last.expected["recipe"].value > 0
+    assert last.expected["plan"].deviation > 0
+    assert last.plans["feed"].output_deviation.shape == last.plans["feed"].outputs.shape
+
+
+# ------------------------------------------------------------------ without a plan
+
+
+@pytest.fixture(scope="module")
+def refusing(batch: Batch) -> Rooms:
+    """The rooms with optimisers whose every plan fails its check."""
+    rooms = batch.rooms
+    return replace(
+        rooms,
+        feed=Nmpc(replace(rooms.feed.problem, defect_max=1e-15)),
+        gas=Nmpc(replace(rooms.gas.problem, defect_max=1e-15)),
+    )
+
+
+def later(batch: Batch, rooms: Rooms, memory: Memory, minutes: float) -> Decision:
+    """A decision some time after the last scan, which is read again."""
+    readings = batch.records[-1].readings
+    at_s = readings.read_at_s + 60 * minutes
+    measured = {name: replace(item, sampled_at_s=at_s) for name, item in readings.measured.items()}
+    return decide(rooms, memory, replace(readings, read_at_s=at_s, measured=measured))
+
+
+def test_without_plans_the_ladder_is_stepped_down_and_told_once(
+    batch: Batch, refusing: Rooms
+) -> None:
+    memory, steps = batch.memory, []
+    for minutes in range(10, 230, 10):
+        decision = later(batch, refusing, memory, minutes)
+        steps.append((decision.setpoints.origin["feed"], decision.setpoints.origin["gas"]))
+        memory = decision.memory
+        codes = [event.code for event in decision.events]
+        attempts = [plan for plan in decision.plans.values() if not plan.usable]
+        assert codes.count("PLAN_UNUSABLE") == len(attempts) >= 1
+        for problem, origin in decision.setpoints.origin.items():
+            stepped = memory.origin[problem] is not batch.memory.origin.get(problem)
+            assert origin is memory.origin[problem]
+            assert stepped or f"LADDER_{origin}" not in codes
+    feeds, gases = zip(*steps, strict=True)
+    assert feeds[0] is Origin.PLAN
+    assert Origin.HELD_PLAN in feeds
+    assert list(dict.fromkeys(gases)) == [Origin.HELD_PLAN, Origin.SAFE]
+    assert memory.plans == batch.memory.plans
+
+
+def test_from_the_first_cycle_without_plans_the_recipe_feeds(batch: Batch, refusing: Rooms) -> None:
+    memory = replace(batch.memory, plans={}, origin={})
+    decision = later(batch, refusing, memory, 10)
+    assert decision.plans["feed"].status is SolveStatus.REFUSED
+    assert dict(decision.setpoints.origin) == {"feed": Origin.RECIPE, "gas": Origin.SAFE}
+    hour = batch.rooms.hours(decision.estimate.time_s)
+    held, limits = batch.records[-1].readings.setpoints, batch.rooms.safety.input_limits
+    for name, rate in batch.rooms.recipe.rates_at(hour).items():
+        soon = held[name] + limits[name].rise_per_h / 6
+        assert decision.setpoints.values[name] == pytest.approx(min(rate, soon))
+    ladder = [event for event in decision.events if event.code.startswith("LADDER")]
+    assert [event.code for event in ladder] == ["LADDER_RECIPE", "LADDER_SAFE"]
+    assert all(event.severity is Severity.EVENT and event.text for event in ladder)
+    again = later(batch, refusing, decision.memory, 20)
+    assert not [event for event in again.events if event.code.startswith("LADDER")]
+
+
+def test_samples_are_told_with_what_became_of_them(batch: Batch) -> None:
+    readings = batch.records[-1].readings
+    at_s = readings.read_at_s
+    samples = tuple(
+        Sample(analyte, value, unit, drawn_at_s, at_s, "lab")
+        for analyte, value, unit, drawn_at_s in (
+            ("glucose", 29.5, "mmol/L", at_s - 300),
+            ("lactate", 150.0, "mmol/L", at_s - 300),
+            ("titre", 1e6, "g/L", at_s - 300),
+            ("ammonia", 1.0, "mmol/L", at_s - 1e6),
+        )
+    )
+    decision = decide(
+        batch.rooms, batch.memory, replace(readings, read_at_s=at_s + 600, samples=samples)
+    )
+    told = {
+        event.text.split()[0]: (event.code, event.severity)
+        for event in decision.events
+        if event.code.startswith("SAMPLE")
+    }
+    assert told == {
+        "glucose": ("SAMPLE_FUSED", Severity.EVENT),
+        "lactate": ("SAMPLE_REFUSED", Severity.ALARM),
+        "titre": ("SAMPLE_REFUSED", Severity.ALARM),
+        "ammonia": ("SAMPLE_TOO_OLD", Severity.EVENT),
+    }
+    # News from the lab: the feeds are planned again.
+    assert decision.plans["feed"].solved_at_s == at_s + 600
