@@ -171,7 +171,7 @@ async def _inoculated_at_s(settings: Settings, driver: Driver, now_s: float) -> 
 
 
 def _memory(journal: Journal, rooms: Rooms, settings: Settings) -> Memory:
-    """What the record remembers; an outcome that is missing counts as nothing confirmed.
+    """What the record remembers; setpoints of the last cycle count as not confirmed.
 
     Whoever starts has not asked the plant for control yet, so the old request counts as given up.
     """

@@ -23,7 +23,15 @@ from mpc_agent.safety.guard import GuardContext, contradicting_limits
 from mpc_agent.safety.ladder import Choice, Sources, choose
 from mpc_agent.safety.ledger import record_delivery
 from mpc_agent.safety.oxygen import watch_oxygen
-from mpc_agent.values import Estimate, Measurement, Origin, Readings, Setpoints, Verdict
+from mpc_agent.values import (
+    Estimate,
+    Measurement,
+    Origin,
+    Quality,
+    Readings,
+    Setpoints,
+    Verdict,
+)
 
 FEED = "feed"
 GAS = "gas"
@@ -145,7 +153,15 @@ def guard_context(
 ) -> GuardContext:
     """What the guard knows: deliveries, oxygen, and the volume when the estimate is trusted."""
     now_s, model = readings.read_at_s, rooms.kalman.settings.model
-    flows = dict(zip(model.input_names, measurement.inputs, strict=True))
+    # What could not be read stands in `measurement.inputs` as it was; the ledger knows better.
+    read = {
+        name: item.value
+        for name, item in readings.inputs.items()
+        if item.quality is not Quality.BAD
+    }
+    believed = zip(model.input_names, measurement.inputs, strict=True)
+    flows = {name: float(value) for name, value in believed if read.get(name) == value}
+    commanded = {**memory.confirmed, **readings.setpoints}
     volume = model.state_names.index(model.volume)
     trusted = estimate.healthy
     return GuardContext(
@@ -154,7 +170,7 @@ def guard_context(
         held=readings.setpoints,
         confirmed=memory.confirmed,
         plant_limits=memory.limits,
-        ledger=record_delivery(memory.ledger, rooms.safety.liquids, flows, memory.confirmed, now_s),
+        ledger=record_delivery(memory.ledger, rooms.safety.liquids, flows, commanded, now_s),
         oxygen=watch_oxygen(memory.oxygen, _value(measurement, OXYGEN_SIGNAL), now_s, rooms.safety),
         volume_L=float(estimate.mean[volume]) if trusted else np.nan,
         volume_deviation_L=float(estimate.deviation[volume]) if trusted else np.nan,

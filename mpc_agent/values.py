@@ -126,7 +126,8 @@ class Readings:
         measured: online signals, keyed by name of the model's output.
         inputs: what acts on the plant (read-back pump rates, gas flows, temperature), keyed by name
             of the model's input.
-        setpoints: the setpoints the plant is holding now, keyed by name of the model's input.
+        setpoints: the setpoints the plant follows now, as read back, keyed by name of the
+            model's input.
         samples: lab results visible now; the same result appears in many scans.
         status: permission and handshake.
     """
@@ -178,8 +179,8 @@ class Estimate:
         deviation: standard deviation of `mean`, same units and shape.
         outputs: model outputs at the mean, shape (outputs,).
         output_deviation: standard deviation of `outputs`.
-        innovations: measured minus predicted per online signal, NaN where none was fused.
-        gate_ratios: normalised innovation over its gate; above one means rejected.
+        innovations: measured minus predicted per online signal, NaN where none was offered.
+        gate_ratios: squared normalised innovation over the squared gate; above one is refused.
         verdicts: final verdict per online signal, GATED included.
         last_fused_s: when each online signal was last fused.
         samples: lab results fused or refused in this cycle.
@@ -238,7 +239,7 @@ class Applied:
     """What the plant confirmed by read-back, and what it refused.
 
     Attributes:
-        written: whether anything was sent (False in OFF and SHADOW).
+        written: whether anything was sent; only in CONTROL.
         confirmed: setpoints read back within tolerance, by input name.
         refused: reason by input name (status code, clamped, not following).
     """
@@ -260,7 +261,7 @@ class Event:
     """Something worth telling people.
 
     Attributes:
-        code: stable name, such as "SAMPLE_FUSED" or "REMOTE_LOST".
+        code: stable name, such as "SAMPLE_FUSED" or "WATCHDOG_TRIPPED".
         severity: event or alarm.
         text: a sentence, with what to do when it is an alarm.
     """

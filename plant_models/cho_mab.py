@@ -145,7 +145,7 @@ _CONTROL_PARAMETERS = {
     ),
     "base_strength": _kinetic("mmol/L", "bicarbonate in the base", 1000.0, _OURS),
     "cell_capacitance": _kinetic(
-        "pF/cm/(1e9 cells/L)", "capacitance per viable cell density", 0.6, "ours, from memory"
+        "pF/cm/(1e9 cells/L)", "capacitance per viable cell density", 0.6, _OURS
     ),
     "density": Parameter("kg/L", "broth density", 1.0, 0.9, 1.2, 0.0, _OURS),
     "glucose_feed_gain": Parameter(
@@ -275,7 +275,7 @@ def _balances(x: Any, u: Any, p: Any, rates: Rates, lysis: Scalar, flow: Scalar)
 
 
 def _core_rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
-    """Core model (equations 1.1: growth, death, yields, maintenance, balances)."""
+    """Core model: growth, death, yields, maintenance, balances."""
     rates = _core_rates(x, p, _core_growth(x, p))
     return _balances(x, u, p, rates, lysis=0.0, flow=u.glucose_feed + u.amino_feed)
 

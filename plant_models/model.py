@@ -101,7 +101,8 @@ class PlantModel:
         outputs: `outputs(x, u, p, xp)` gives the outputs in their order.
         states, inputs, parameters, outputs_info: what each field means, keyed by field name.
         volume: name of the state that holds the volume; its rate is the sum of `volume_flows`.
-        volume_flows: inputs that add volume.
+        volume_flows: inputs that add volume, each as much as the parameter `NAME_gain` says where
+            the model has one.
         substeps_per_h: Runge-Kutta steps per hour that keep the common integrator stable and, on
             the reference recipe, within 1e-6 of a tight reference.
     """

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from mpc_agent.build import Engines, build_engines, tag_map
 from mpc_agent.clock import VirtualClock
 from mpc_agent.commands.simulation import simulated_plant
 from mpc_agent.config import Settings
+from mpc_agent.cycle import Agent, run_cycle
 from mpc_agent.drivers.simulated import SimulatedDriver
 from mpc_agent.journal import Journal
 from mpc_agent.loop import Run, prepare, run_agent
@@ -20,6 +21,7 @@ from tests.config_files import DEMO
 
 HOURS = 6.0
 RECORD = "journal.sqlite"
+SETPOINTS = ("GlucoseFeed", "AminoFeed", "Air", "Oxygen", "CarbonDioxide", "Nitrogen")
 
 
 @cache
@@ -114,3 +116,44 @@ def run_batch(
 
     run, memory = asyncio.run(whole())
     return Batch(run.agent.rooms, plant, folder / RECORD, memory, records)
+
+
+class Bench:
+    """An agent and its plant, taken through single cycles by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.plant = demo_plant()
+        self.driver = SimulatedDriver(self.plant, tag_map(demo_settings()))
+        self.clock = VirtualClock(self.plant)
+        self.run = asyncio.run(
+            prepare(demo_settings(), demo_engines(), self.driver, self.clock, folder / RECORD)
+        )
+        self.agent: Agent = self.run.agent
+        self.memory: Memory = self.run.memory
+
+    def cycle(self, deadline_s: float | None = None) -> CycleRecord:
+        """One cycle, maybe with another deadline, and ten minutes of the plant's life."""
+        agent = self.agent
+        if deadline_s is not None:
+            agent = replace(agent, deadline_s=deadline_s)
+        record, self.memory = asyncio.run(run_cycle(agent, self.memory))
+        self.plant.advance_to(self.plant.time_s + 600)
+        return record
+
+    def setpoints(self) -> dict[str, object]:
+        """The remote setpoints as the plant has them."""
+        return {name: self.plant.tag(f"{name}.Setpoint").value for name in SETPOINTS}
+
+    def heartbeat(self) -> object:
+        return self.plant.tag("Control.Heartbeat").value
+
+    def limit_record(self, pages: int | None) -> None:
+        """Let the disk be full, as far as the record is concerned; None makes room again."""
+        connection = self.agent.journal._connection
+        (now,) = connection.execute("PRAGMA page_count").fetchone()
+        wanted = now if pages is not None else 2**30
+        connection.execute(f"PRAGMA max_page_count = {wanted + (pages or 0)}")
+
+    def close(self) -> None:
+        asyncio.run(self.driver.close())
+        self.agent.journal.close()

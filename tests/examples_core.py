@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.nmpc import Nmpc
+from controllers.plan import Plan
 from controllers.problem import DecidedInput, Limit, Problem, Tracked
 from controllers.situation import Situation
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
@@ -291,3 +293,12 @@ def reactor_situation(problem: Problem, **changes: Any) -> Situation:
         "guess": np.full((problem.pieces, 1), 0.02),
     }
     return Situation(**{**plain, **changes})
+
+
+def long_situation(problem: Problem, **changes: Any) -> Situation:
+    """Ninety hours from inoculation to harvest."""
+    return reactor_situation(problem, **{"piece_h": 90 / problem.pieces, **changes})
+
+
+def solved(problem: Problem, **changes: Any) -> Plan:
+    return Nmpc(problem).solve(long_situation(problem, **changes), None)

@@ -21,7 +21,7 @@ ABSTRACT = "Variant"
 
 _FITTING: Mapping[ValueKind, frozenset[str]] = {
     ValueKind.NUMBER: frozenset({"Float", "Double", ABSTRACT}) | INTEGER_RANGES.keys(),
-    ValueKind.COUNTER: frozenset(INTEGER_RANGES),
+    ValueKind.COUNTER: frozenset({"Boolean"}) | INTEGER_RANGES.keys(),
     ValueKind.FLAG: frozenset({"Boolean"}),
     ValueKind.TEXT: frozenset({"String", "LocalizedText"}),
     ValueKind.TIME: frozenset({"DateTime"}),
@@ -39,18 +39,20 @@ def cast_number(value: float, data_type: str, within: tuple[float, float] | None
     """The value a node of this type will hold.
 
     Args:
-        value: finite, inside `within`.
+        value: finite, inside `within` or zero.
         data_type: name of the OPC-UA type.
         within: range of the node, which rounding must not leave.
 
     Returns:
-        The nearest value of the type inside the range.
+        The nearest value of the type inside the range; zero stays zero.
 
     Raises:
         ValueError: the type is no number, or cannot hold the value.
     """
     if data_type == "Double":
         return float(value)
+    if value == 0:
+        within = None
     if data_type == "Float":
         return _as_float32(value, within)
     if data_type in INTEGER_RANGES:

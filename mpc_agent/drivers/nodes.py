@@ -83,7 +83,7 @@ class ValueKind(StrEnum):
 
     NUMBER = "a number"
     FLAG = "a Boolean"
-    COUNTER = "a whole number"
+    COUNTER = "a whole number or a Boolean"
     TEXT = "a String"
     TIME = "a DateTime"
 

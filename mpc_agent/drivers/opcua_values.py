@@ -70,5 +70,7 @@ def variant(value: Scalar, data_type: str, within: tuple[float, float] | None) -
 
 
 def counter(count: int, data_type: str) -> int:
-    """A count that starts again at zero when the type is full."""
+    """A count that starts again at zero when the type is full; a Boolean changes every time."""
+    if data_type == "Boolean":
+        return count % 2 == 1
     return count % (INTEGER_RANGES[data_type][1] + 1)

@@ -59,7 +59,7 @@ def make_readings(
     setpoints = {
         item.name: item.conversion.to_model(number)
         for item in tags.setpoints
-        if (number := finite(raw.get(item.address))) is not None
+        if (number := finite(raw.get(item.readback))) is not None
     }
     samples = (make_sample(signal, raw.get(signal.address)) for signal in tags.assays)
     return Readings(

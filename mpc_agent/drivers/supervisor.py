@@ -143,7 +143,7 @@ class Supervisor:
         except Exception as error:  # noqa: BLE001 - asyncua's come in every class
             self.state = DriverState.DISCONNECTED
             self.message = describe(error, self._name)
-            if session is None and self._hint and isinstance(error, _WORDLESS):
+            if session is None and self._hint and _about_certificates(error):
                 self.message += f"; {self._hint}"
             self._report(self.message)
             if session is not None:
@@ -168,6 +168,17 @@ class Supervisor:
 
 _WORDLESS = (TimeoutError, AssertionError, ConnectionResetError, ConnectionAbortedError)
 """How asyncua fails when the other side does not like our certificate, or cannot read us."""
+
+_UNREADABLE = frozenset({"BadSecurityChecksFailed", "BadTcpInternalError"})
+"""What servers answer then, besides the codes that name the certificate."""
+
+
+def _about_certificates(error: Exception) -> bool:
+    """Whether certificates that do not fit explain why the connection could not be opened."""
+    if isinstance(error, ua.UaStatusCodeError):
+        name = ua.StatusCode(error.code).name
+        return name in _UNREADABLE or name.startswith("BadCertificate")
+    return isinstance(error, _WORDLESS)
 
 
 def describe(error: BaseException, name: str) -> str:

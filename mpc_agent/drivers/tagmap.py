@@ -113,7 +113,7 @@ class HandshakeTags(_Section):
         remote_enable: the operator permits remote control.
         request: the agent asks for control (a rising edge).
         active: the control unit follows remote setpoints.
-        heartbeat: a counter that moves when a cycle really finished.
+        heartbeat: a counter that moves, or a Boolean that changes, when a cycle really finished.
         setpoint_validity: for how many seconds the setpoints written last hold.
         owner: name of the agent that holds the lease.
         watchdog_tripped: the control unit gave up on the agent.

@@ -36,7 +36,7 @@ class Setpoint:
         name: name of the model's input.
         address: where it is written.
         conversion: from and to the model's unit.
-        readback: where it is confirmed.
+        readback: shows the setpoint that the plant follows; confirms what was written.
         tolerance: largest difference that counts as confirmed, in the tag's unit.
         within_s: how long the plant may take, in wall seconds.
     """
@@ -109,7 +109,7 @@ class TagMap:
         """Every node of one scan of the plant, each once."""
         signals = (*self.measured, *self.inputs, *self.assays)
         addresses = [signal.address for signal in signals]
-        addresses += [setpoint.address for setpoint in self.setpoints]
+        addresses += [node for item in self.setpoints for node in (item.address, item.readback)]
         addresses += self.handshake.control
         if self.handshake.clock is not None:
             addresses.append(self.handshake.clock)

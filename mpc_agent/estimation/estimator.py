@@ -100,7 +100,7 @@ def _doubts(step: Advance, described: Description, consistency: float) -> str:
         return "the estimate is not finite; check flow meters and pumps"
     if consistency > INCONSISTENT_ABOVE:
         return (
-            f"innovations are {consistency:.1f} times as large as the filter expects; "
+            f"squared innovations are {consistency:.1f} times as large as the filter expects; "
             "check probes, feeds and the model's parameters"
         )
     return ""

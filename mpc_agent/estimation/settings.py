@@ -84,7 +84,8 @@ class EstimationSettings:
         signals: online signals that are fused.
         assays: lab analytes that are fused.
         adapted: parameters that are learnt; all others are locked.
-        max_rewind_h: samples drawn longer ago than this are recorded but not fused.
+        max_rewind_h: samples drawn up to this long ago are fused; older ones are recorded only,
+            unless the history, which is kept in chapters, still reaches back to them.
     """
 
     model: PlantModel

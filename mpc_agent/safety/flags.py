@@ -186,7 +186,7 @@ TABLE: Mapping[Flag, Rule] = {
         clears=Clears.OPERATOR_ACT,
         severity=Severity.EVENT,
         allows=Mode.ADVISE,
-        advice="Enable remote control at the plant again, or acknowledge, to let the agent back.",
+        advice="To let the agent back, disable remote control at the plant and enable it again.",
     ),
     Flag.REMOTE_DISABLED: Rule(
         raised="the operator does not permit remote control",
@@ -202,7 +202,8 @@ TABLE: Mapping[Flag, Rule] = {
         clears=Clears.OPERATOR_ACT,
         severity=Severity.ALARM,
         allows=Mode.ADVISE,
-        advice="See which setpoint and why; check valve, pump and access rights, then acknowledge.",
+        advice="See which setpoint and why; check valve, pump and access rights. "
+        "Then disable remote control at the plant and enable it again.",
         grace_s=lambda settings: settings.refused_grace_s,
     ),
     Flag.LIMITS_CONTRADICT: Rule(

@@ -79,7 +79,7 @@ def record_delivery(
         liquids: the inputs to count.
         flows_L_per_h: flows that the plant reports, by input; where one is missing, negative or not
             finite, the commanded flow counts, else the flow last known.
-        commanded_L_per_h: setpoints that the plant confirmed last.
+        commanded_L_per_h: setpoints that the plant holds, or confirmed last.
         time_s: UTC seconds.
     """
     flows = {
