@@ -96,9 +96,9 @@ async def run_cycle(agent: Agent, memory: Memory) -> tuple[CycleRecord, Memory]:
     read_s = watch.elapsed_s
     decision = await asyncio.to_thread(decide, agent.rooms, memory, readings)
     decided_s = watch.elapsed_s
-    late = decided_s > agent.deadline_s
     number, time_s, journal = memory.cycle, readings.read_at_s, agent.journal
     recorded = _committed(agent, lambda: journal.intent(number, time_s, readings, memory, decision))
+    late = watch.elapsed_s > agent.deadline_s
     applied = Applied(written=False)
     if decision.mode is Mode.CONTROL and recorded and not late:
         applied = await agent.driver.write(decision.setpoints)

@@ -10,6 +10,7 @@ import structlog
 from mpc_agent.build import Engines, batch_header, build_rooms
 from mpc_agent.clock import Clock
 from mpc_agent.config import Settings
+from mpc_agent.config.settings import batch_identity
 from mpc_agent.cycle import Agent, run_cycle
 from mpc_agent.drivers.protocol import Driver
 from mpc_agent.errors import BadRecordError
@@ -126,6 +127,7 @@ async def prepare(
         now_s = await clock.now_s()
         rooms = build_rooms(settings, engines, await _inoculated_at_s(settings, driver, now_s))
         journal = Journal.create(file, batch_header(settings, rooms, now_s), SHARED)
+        _tell_late_start(journal, now_s, settings)
     memory = _memory(journal, rooms, settings)
 
     def solve_durations() -> dict[str, float]:
@@ -150,7 +152,7 @@ def _begun_record(settings: Settings, file: Path) -> Journal | None:
     journal = Journal.open(file, SHARED)
     header = journal.header
     for what, then, now in (
-        ("configuration", header.config_hash, settings.config_hash),
+        ("configuration", batch_identity(header.config), batch_identity(settings.text)),
         ("model", header.model_hash, model_fingerprint(settings.model)),
     ):
         if then != now:
@@ -159,7 +161,28 @@ def _begun_record(settings: Settings, file: Path) -> Journal | None:
                 f"{file} was begun with another {what} (hash {then[:12]}, now {now[:12]}). "
                 f"Use the {what} it was begun with, or give the batch another id."
             )
+    breaks = journal.verify()
+    if breaks:
+        journal.close()
+        raise BadRecordError(
+            f"{file} is not as it was written ({len(breaks)} breaks, first: {breaks[0]}). Keep it "
+            "for investigation and give the batch another id."
+        )
     return journal
+
+
+def _tell_late_start(journal: Journal, now_s: float, settings: Settings) -> None:
+    """A batch that began without the agent: what was fed before is not known."""
+    missed_h = journal.header.hours(now_s)
+    if missed_h * 3600 <= settings.document.cycle.period_s:
+        return
+    text = (
+        f"The agent starts {missed_h:.1f} h after inoculation without a record. Doses are counted "
+        "from now, and the estimate begins at model.initial as if the flows of now had held since; "
+        "take a lab sample and check the volume."
+    )
+    log.warning(text)
+    journal.event(now_s, Event("STARTED_LATE", Severity.ALARM, text))
 
 
 async def _inoculated_at_s(settings: Settings, driver: Driver, now_s: float) -> float:

@@ -134,11 +134,17 @@ def _situation(
 
 
 def _in_force(nmpc: Nmpc, now: Situated) -> Floats:
-    """Decided inputs in force: the setpoints, or what flows where no setpoint is known."""
+    """Decided inputs in force: the setpoints, or what flows where no setpoint is known.
+
+    Clipped to the problem's bounds: a plan begins there even if the plant is held elsewhere, or a
+    limited move could never lead back inside.
+    """
     names = nmpc.problem.model.input_names
-    return np.array(
-        [now.setpoints.get(name, now.inputs[names.index(name)]) for name in nmpc.problem.decided]
-    )
+    held = [now.setpoints.get(name, now.inputs[names.index(name)]) for name in nmpc.problem.decided]
+    lower = [item.lower for item in nmpc.problem.inputs]
+    upper = [item.upper for item in nmpc.problem.inputs]
+    clipped: Floats = np.clip(np.array(held), lower, upper)
+    return clipped
 
 
 def forecast(

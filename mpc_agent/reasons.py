@@ -39,7 +39,7 @@ def events_of(
         *transitions(memory.mode, mode),
         *(event for key, event in troubles.items() if key not in memory.told),
         *_samples(estimate),
-        *_unusable_plans(planned),
+        *_unusable_plans(memory, planned),
         *_ladder(memory, planned, setpoints),
     )
 
@@ -66,9 +66,10 @@ def _samples(estimate: Estimate) -> Iterator[Event]:
             )
 
 
-def _unusable_plans(planned: Planned) -> Iterator[Event]:
+def _unusable_plans(memory: Memory, planned: Planned) -> Iterator[Event]:
+    """A solve that fails is told when it begins to fail, not in every cycle."""
     for plan in planned.plans.values():
-        if not plan.usable:
+        if not plan.usable and memory.origin.get(plan.problem, Origin.PLAN) is Origin.PLAN:
             tried = ", ".join(plan.attempts) or "nothing"
             yield Event(
                 "PLAN_UNUSABLE",

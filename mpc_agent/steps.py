@@ -199,7 +199,7 @@ def conditions_of(
     """The facts of this cycle that the mode depends on."""
     lost = tuple(
         signal
-        for signal, verdict in zip(measurement.signals, estimate.verdicts, strict=True)
+        for signal, verdict in zip(measurement.signals, measurement.verdicts, strict=True)
         if signal in rooms.safety.critical_signals and verdict is not Verdict.OK
     )
     return Conditions(

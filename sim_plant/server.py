@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from asyncua import Server
 
 from sim_plant.address_space import TagNodes
-from sim_plant.errors import PlantError
+from sim_plant.errors import NotServedError, PlantError
 from sim_plant.pace import keep_pace
 from sim_plant.plant import OperatorAction, SimulatedPlant
 from sim_plant.security import read_users, secure
@@ -65,13 +65,14 @@ class PlantServer:
         """Build the address space and listen.
 
         Raises:
-            PlantError: the port is in use, the host is not ours, or a certificate cannot be used.
+            NotServedError: the port is in use, or the host is not ours.
+            PlantError: a certificate cannot be used.
         """
         try:
             self._try_port()
             await self._start()
         except OSError as error:
-            raise PlantError(self._refusal(error)) from None
+            raise NotServedError(self._refusal(error)) from None
 
     async def _start(self) -> None:
         server, internal = self._server, self._server.iserver

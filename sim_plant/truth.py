@@ -4,13 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plant_models.cho_mab import FULL
-from sim_plant.errors import PlantError
+from sim_plant.errors import CannotSaveError, PlantError
 from sim_plant.reactor import Culture, Reactor
 from sim_plant.settings import PlantSettings
 
@@ -71,7 +70,7 @@ class Truth:
         """Write the log as a NumPy archive; a reader never sees half a file.
 
         Raises:
-            PlantError: the file cannot be written.
+            CannotSaveError: the file cannot be written.
         """
         arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _FIELDS}
         part = path.with_name(f".{path.name}.part")
@@ -82,7 +81,7 @@ class Truth:
                 os.fsync(file.fileno())
             part.replace(path)
         except OSError as error:
-            raise PlantError(f"cannot write the truth log {path}: {error.strerror}") from None
+            raise CannotSaveError(f"cannot write the truth log {path}: {error.strerror}") from None
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -96,7 +95,7 @@ class Truth:
                 content: dict[str, Any] = {name: archive[name] for name in ("version", *_FIELDS)}
         except OSError as error:
             raise PlantError(f"cannot read the truth log {path}: {error.strerror}") from None
-        except (ValueError, KeyError, EOFError, BadZipFile):
+        except Exception:  # noqa: BLE001 - damaged archives fail in every class
             raise PlantError(f"{path} is no truth log of a simulated plant") from None
         if int(content.pop("version")) != FILE_VERSION:
             raise PlantError(f"{path} is a truth log of another version")

@@ -79,7 +79,6 @@ def run_batch(
     *,
     settings: Settings | None = None,
     cycles: int | None = None,
-    change: Callable[[Run], Run] = lambda run: run,
     follow: Callable[[CycleRecord], None] = lambda record: None,
 ) -> Batch:
     """Begin or continue the batch in `folder` on a plant, to harvest or for some cycles.
@@ -89,7 +88,6 @@ def run_batch(
         plant: the plant; a new one when left out.
         settings: the demo's when left out.
         cycles: stop after so many.
-        change: what to do to the run before it starts.
         follow: told of every finished cycle.
     """
     settings = settings or demo_settings()
@@ -106,7 +104,7 @@ def run_batch(
             if len(records) == cycles:
                 stop.set()
 
-        run = change(await prepare(settings, demo_engines(), driver, clock, folder / RECORD))
+        run = await prepare(settings, demo_engines(), driver, clock, folder / RECORD)
         try:
             memory = await run_agent(run, clock, stop, Health(run.period_s), note)
         finally:
@@ -147,12 +145,15 @@ class Bench:
     def heartbeat(self) -> object:
         return self.plant.tag("Control.Heartbeat").value
 
-    def limit_record(self, pages: int | None) -> None:
-        """Let the disk be full, as far as the record is concerned; None makes room again."""
+    def fill_disk(self) -> None:
+        """The record's file cannot grow any more."""
         connection = self.agent.journal._connection
-        (now,) = connection.execute("PRAGMA page_count").fetchone()
-        wanted = now if pages is not None else 2**30
-        connection.execute(f"PRAGMA max_page_count = {wanted + (pages or 0)}")
+        (pages,) = connection.execute("PRAGMA page_count").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    def empty_disk(self) -> None:
+        """It can again."""
+        self.agent.journal._connection.execute("PRAGMA max_page_count = 1073741823")
 
     def close(self) -> None:
         asyncio.run(self.driver.close())

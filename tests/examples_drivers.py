@@ -237,6 +237,15 @@ class VendorServer:
             datatype=ua.ObjectIds.EUInformation,
         )
 
+    async def tell_range(self, name: str, low: float, high: float) -> None:
+        """Give a variable an EURange property."""
+        await self._nodes[name].add_property(
+            ua.NodeId(f"{name}.EURange", self._index),
+            ua.QualifiedName("EURange", 0),
+            ua.Range(Low=low, High=high),
+            datatype=ua.ObjectIds.Range,
+        )
+
     async def delete(self, name: str) -> None:
         """One variable less."""
         await self.server.delete_nodes([self._nodes.pop(name)], recursive=True)

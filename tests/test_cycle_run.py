@@ -1,4 +1,4 @@
-"""What a cycle does to the plant and to the record, and what a restart goes on with."""
+"""What a cycle does to the plant: nothing without a record, nothing too late, only in control."""
 
 import asyncio
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_what_was_decided_is_written_and_read_back(bench: Bench) -> None:
 
 def test_without_a_record_nothing_is_written(bench: Bench) -> None:
     before = bench.setpoints()
-    bench.limit_record(0)
+    bench.fill_disk()
     failed = bench.cycle()
     assert failed.decision.mode is Mode.CONTROL
     assert not failed.applied.written
@@ -49,7 +49,7 @@ def test_without_a_record_nothing_is_written(bench: Bench) -> None:
     assert Flag.RECORD_FAILED in shadow.decision.memory.mode.flags
     assert not shadow.applied.written
     assert bench.plant.tag("Control.Active").value is False
-    bench.limit_record(None)
+    bench.empty_disk()
     modes = [bench.cycle().decision.mode for _ in range(3)]
     assert modes[-1] is Mode.CONTROL
     with_outcome = [row["number"] for row in bench.agent.journal.rows("outcomes")]

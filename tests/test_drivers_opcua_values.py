@@ -165,6 +165,10 @@ async def test_a_missing_probe_does_not_forbid_control(server: VendorServer) -> 
             "tags.handshake.active",
         ),
         (
+            {"handshake": {**VENDOR_TAGS["handshake"], "active": "plant:s=Absent"}},
+            "tags.handshake.active",
+        ),
+        (
             {"handshake": {**VENDOR_TAGS["handshake"], "heartbeat": "plant:s=Number"}},
             "tags.handshake.heartbeat",
         ),
@@ -277,6 +281,22 @@ async def test_a_plant_that_does_not_follow_is_reported(server: VendorServer) ->
         assert "no usable value" in applied.refused["glucose_feed"]
 
 
+@pytest.mark.parametrize("kind", [FLOAT, INT16])
+async def test_a_pump_whose_range_begins_above_zero_can_be_stopped(
+    server: VendorServer, kind: ua.VariantType
+) -> None:
+    await server.add("Pump", 5.0 if kind is FLOAT else 5, kind, writable=True)
+    await server.tell_range("Pump", 2.0, 50.0)
+    async with Vendor(server, inputs=_feed("plant:s=Pump")) as driver:
+        await driver.request(True)
+        applied = await driver.write(setpoints({"glucose_feed": 0.0}))
+        assert applied.confirmed == {"glucose_feed": 0.0}
+        assert await server["Pump"].read_value() == 0
+        applied = await driver.write(setpoints({"glucose_feed": 0.06}))
+        assert applied.refused["glucose_feed"].startswith("out of the plant's range: 1 is not in")
+    await server.delete("Pump")
+
+
 async def test_whole_numbers_are_written_as_such(server: VendorServer) -> None:
     async with Vendor(server, inputs=_feed("plant:s=Steps")) as driver:
         await driver.request(True)
@@ -292,6 +312,16 @@ async def test_the_heartbeat_fits_its_type(server: VendorServer) -> None:
         for count in (1, 65535, 65536, 70000):
             await driver.beat(count)
             assert await server["Beat"].read_value() == count % 65536
+
+
+async def test_a_boolean_heartbeat_changes_with_every_beat(server: VendorServer) -> None:
+    handshake = {**VENDOR_TAGS["handshake"], "heartbeat": "plant:s=Flag"}
+    async with Vendor(server, handshake=handshake) as driver:
+        await driver.request(True)
+        assert (await driver.read()).status.message == ""
+        for count in (1, 2, 3):
+            await driver.beat(count)
+            assert await server["Flag"].read_value() is (count % 2 == 1)
 
 
 async def test_a_heartbeat_that_is_not_taken_is_reported(server: VendorServer) -> None:

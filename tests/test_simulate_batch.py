@@ -110,13 +110,6 @@ def test_the_same_seed_gives_the_same_batch_to_the_last_bit(
         assert one[name] == other[name], name
 
 
-def test_another_seed_gives_another_batch(again: Simulated, folder: Path) -> None:
-    (folder / "other").mkdir()
-    other = simulated(folder / "other", 2, compare=False)
-    assert other.achieved.final_product_g != again.achieved.final_product_g
-    assert other.achieved.seed == 2
-
-
 def test_without_comparison_there_is_none(again: Simulated) -> None:
     assert again.achieved.recipe_product_g is None
     assert again.achieved.optimum_product_g is None

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpc_agent.errors import CannotWriteError
+
 STOP_S = 15.0
 """How long a child may take to stop by itself."""
 
@@ -37,8 +39,16 @@ class Child:
     async def start(
         cls, name: str, arguments: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> "Child":
-        """Start `mpc-agent` with these arguments and additional environment variables."""
-        with log.open("wb") as stderr:
+        """Start `mpc-agent` with these arguments and additional environment variables.
+
+        Raises:
+            CannotWriteError: its log cannot be written.
+        """
+        try:
+            stderr = log.open("wb")
+        except OSError as error:
+            raise CannotWriteError(f"{log} cannot be written: {error.strerror}") from None
+        with stderr:
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -9,10 +9,10 @@ from pathlib import Path
 import structlog
 
 from mpc_agent.commands.service import stop_signals
-from mpc_agent.commands.simulation import simulated_plant
+from mpc_agent.commands.simulation import plant_trouble, simulated_plant
 from mpc_agent.config import Settings
 from mpc_agent.config.text import read_config_text
-from mpc_agent.errors import CannotWriteError, ExitCode, NoInputError, UnavailableError, UserError
+from mpc_agent.errors import CannotWriteError, ExitCode, NoInputError
 from sim_plant.errors import PlantError
 from sim_plant.server import PlantServer, serve
 from sim_plant.settings import PlantSettings, load_settings
@@ -36,7 +36,7 @@ def plant_settings(config: Path, seed: int | None) -> PlantSettings:
     try:
         plant = load_settings(config)
     except PlantError as error:
-        raise UserError(str(error), ExitCode.CONFIG) from None
+        raise plant_trouble(error) from None
     return plant if seed is None else plant.with_seed(seed)
 
 
@@ -56,7 +56,7 @@ def serve_plant(
     try:
         asyncio.run(_serve(settings, endpoint, truth, announce, until_stdin_closes))
     except PlantError as error:
-        raise UnavailableError(str(error)) from None
+        raise plant_trouble(error) from None
     return ExitCode.OK
 
 

@@ -8,11 +8,11 @@ import msgspec
 
 from mpc_agent.commands.progress import CycleView, cycle_view
 from mpc_agent.commands.service import cache_folder
-from mpc_agent.commands.simulation import load_for_simulation, new_folder
-from mpc_agent.errors import ExitCode, StoppedError, UserError
+from mpc_agent.commands.simulation import load_for_simulation, new_folder, plant_trouble
+from mpc_agent.errors import CannotWriteError, StoppedError
 from mpc_agent.memory import CycleRecord
 from mpc_agent.report.sources import RESULT_FILE, Result
-from mpc_agent.simulate import Achieved, simulate
+from mpc_agent.simulate import RECORD_NAME, Achieved, simulate
 from mpc_agent.yardsticks import optimum, recipe_truth
 from sim_plant.errors import PlantError
 
@@ -44,9 +44,11 @@ def run_simulation(
             settings, plant, where, compare=compare, cache=cache_folder(), progress=follow
         )
     except PlantError as error:
-        raise UserError(str(error), ExitCode.CONFIG) from None
+        raise plant_trouble(error) from None
     except KeyboardInterrupt:
-        raise StoppedError(f"stopped; the record up to there is in {where}") from None
+        begun = (where / RECORD_NAME).is_file()
+        told = f"the record up to there is in {where}" if begun else "before the first cycle"
+        raise StoppedError(f"stopped; {told}") from None
     write_result(
         where,
         achieved.final_product_g,
@@ -74,7 +76,7 @@ def yardstick_products(config: Path, seed: int | None) -> dict[str, float | str]
         recipe = recipe_truth(plant)
         best = optimum(plant, () if section is None else section.limits, recipe)
     except PlantError as error:
-        raise UserError(str(error), ExitCode.CONFIG) from None
+        raise plant_trouble(error) from None
     return {
         "recipe_product_g": recipe.product_g,
         "optimum_product_g": best.product_g,
@@ -89,11 +91,19 @@ def write_result(
     optimum_g: float | None,
     final: dict[str, float],
 ) -> None:
-    """Leave the result beside the record, for the report."""
+    """Leave the result beside the record, for the report.
+
+    Raises:
+        CannotWriteError: the folder does not take it.
+    """
     products = {"achieved": achieved_g, "recipe": recipe_g, "optimum": optimum_g}
     known = {name: value for name, value in products.items() if value is not None}
     content = msgspec.json.encode(Result(product_g=known, final=final))
-    (folder / RESULT_FILE).write_bytes(msgspec.json.format(content, indent=2) + b"\n")
+    path = folder / RESULT_FILE
+    try:
+        path.write_bytes(msgspec.json.format(content, indent=2) + b"\n")
+    except OSError as error:
+        raise CannotWriteError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def achieved_json(achieved: Achieved) -> dict[str, object]:

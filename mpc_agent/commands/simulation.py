@@ -5,8 +5,8 @@ from pathlib import Path
 
 from mpc_agent.clock import utc_stamp
 from mpc_agent.config import Settings
-from mpc_agent.errors import CannotWriteError, ExitCode, UserError
-from sim_plant.errors import PlantError
+from mpc_agent.errors import CannotWriteError, ExitCode, UnavailableError, UserError
+from sim_plant.errors import CannotSaveError, NotServedError, PlantError
 from sim_plant.settings import PlantSettings, load_settings
 
 
@@ -39,11 +39,20 @@ def simulated_plant(settings: Settings, seed: int | None = None) -> PlantSetting
     try:
         plant = load_settings(settings.plant_file)
     except PlantError as error:
-        raise UserError(str(error), ExitCode.CONFIG) from None
+        raise plant_trouble(error) from None
     drawn = section.seed if seed is None else seed
     harvest_h = settings.document.batch.harvest_h
     batch = plant.batch.model_copy(update={"duration_h": harvest_h})
     return plant.with_seed(drawn).model_copy(update={"batch": batch})
+
+
+def plant_trouble(error: PlantError) -> UserError:
+    """What the simulated plant says, with the exit code for it."""
+    if isinstance(error, NotServedError):
+        return UnavailableError(str(error))
+    if isinstance(error, CannotSaveError):
+        return CannotWriteError(str(error))
+    return UserError(str(error), ExitCode.CONFIG)
 
 
 def new_folder(given: Path | None, settings: Settings, kind: str) -> Path:

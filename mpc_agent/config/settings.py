@@ -101,6 +101,18 @@ def canonical_text(document: Document, recipe: Recipe) -> str:
     return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False)
 
 
+def batch_identity(text: str) -> str:
+    """SHA-256 of what must not change within a batch, from the text of a configuration.
+
+    The target mode may change, so that a batch can begin in SHADOW and go on in CONTROL, and so may
+    the web page's address. Both are in the record all the same.
+    """
+    content = json.loads(text)
+    content["cycle"].pop("target_mode")
+    content.pop("web")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _anchored(driver: DriverSettings, folder: Path) -> DriverSettings:
     """Driver settings whose files no longer depend on the working directory."""
     if not isinstance(driver, OpcuaSettings):

@@ -58,7 +58,7 @@ def validate(
     seen, changed_at = memory.seen.copy(), memory.changed_at_s.copy()
     for i, signal in enumerate(signals):
         reading = readings.measured.get(signal.name)
-        if reading is not None and reading.value != seen[i]:
+        if reading is not None and np.isfinite(reading.value) and reading.value != seen[i]:
             seen[i], changed_at[i] = reading.value, reading.sampled_at_s
         verdict = _verdict(
             reading, signal, readings.read_at_s, accepted[i], accepted_at[i], changed_at[i]

@@ -12,7 +12,6 @@ of the last row (`Journal.head`) elsewhere; the report prints it.
 import hashlib
 import heapq
 import sqlite3
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -64,7 +63,7 @@ def find_breaks(connection: sqlite3.Connection) -> list[Break]:
         ]
         breaks += _chain_breaks(connection, needed)
         breaks += _blob_breaks(connection, needed)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         breaks.append(Break(None, "file", f"cannot be read to its end: {error}"))
     return breaks
 
@@ -111,7 +110,7 @@ def _blob_breaks(
     for key, packed, data in connection.execute("SELECT key, packed, data FROM blobs"):
         try:
             content = unpack(packed, data)
-        except zlib.error:
+        except CodecError:
             content = b""
         if key_of(content) != key:
             yield Break(None, "blobs", f"shared value {key.hex()[:12]} was changed")

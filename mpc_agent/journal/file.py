@@ -163,6 +163,8 @@ def explained(path: Path) -> Iterator[None]:
         raise _in_words(error, path) from error
     except CodecError as error:
         raise JournalError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:  # what SQLite says of a damaged name
+        raise JournalError(f"{path} {_DAMAGED} ({error})") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise JournalError(f"{path} cannot be written: {reason}", ExitCode.CANNOT_WRITE) from error
@@ -177,10 +179,8 @@ _WRITE_TROUBLES = {
     "SQLITE_LOCKED": "another program is writing to it",
     "SQLITE_IOERR": "the disk failed or is full",
 }
-_READ_TROUBLES = {
-    "SQLITE_NOTADB": "is not the record of a batch",
-    "SQLITE_CORRUPT": "is damaged; keep it, and continue from a copy or a backup",
-}
+_DAMAGED = "is damaged; keep it, and continue from a copy or a backup"
+_READ_TROUBLES = {"SQLITE_NOTADB": "is not the record of a batch", "SQLITE_CORRUPT": _DAMAGED}
 
 
 def _in_words(error: sqlite3.Error, path: Path) -> JournalError:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from math import isfinite
 from typing import TypeAlias
 
+from mpc_agent.codec import CodecError
+
 APPLICATION_ID = 0x4D504341
 """Marks a SQLite file as a batch record ("MPCA")."""
 
@@ -146,5 +148,12 @@ def pack(data: bytes) -> tuple[int, bytes]:
 
 
 def unpack(packed: int, data: bytes) -> bytes:
-    """The bytes that `pack` was given."""
-    return zlib.decompress(data) if packed else data
+    """The bytes that `pack` was given.
+
+    Raises:
+        CodecError: they are damaged.
+    """
+    try:
+        return zlib.decompress(data) if packed else data
+    except zlib.error as error:
+        raise CodecError(f"a stored value is damaged: {error}") from error

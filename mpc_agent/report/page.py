@@ -47,6 +47,8 @@ def write_report(run: Path, output: Path | None = None) -> Path:
     sources = find_sources(run)
     page = render(sources)
     path = output or sources.record.with_name(REPORT_FILE)
+    if path.exists() and not path.is_file():
+        raise CannotWriteError(f"{path} cannot be written: it is not an ordinary file")
     growing = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
