@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from mpc_agent.errors import ExitCode, UserError
+from mpc_agent.errors import ExitCode, ReaderGoneError, UserError
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # Whoever read our output went away: nothing is left to say, not even at exit.
+    except ReaderGoneError:
+        # Nothing is left to say, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ExitCode.OK)

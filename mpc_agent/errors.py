@@ -30,6 +30,10 @@ EXIT_CODE_MEANINGS: dict[ExitCode, str] = {
 }
 
 
+class ReaderGoneError(Exception):
+    """Whoever read our output has closed the pipe, as `head` does: an ordinary end."""
+
+
 class UserError(Exception):
     """Something a person can correct. Its text says what is wrong and what to do.
 

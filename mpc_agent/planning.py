@@ -17,7 +17,8 @@ LAST_PLAN_H = 1.0
 """The feeds are not planned again when less than this is left: nothing can change any more."""
 
 DIRECTIONS = 5
-"""Joint moves of all uncertain quantities that a forecast's deviation is computed from."""
+"""Joint moves of all uncertain quantities that a forecast's deviation is computed from; enough for
+no two of up to 32 quantities to move alike."""
 
 
 @dataclass(frozen=True)
@@ -158,8 +159,9 @@ def forecast(
 
     Each direction moves every column of the covariance's factor by one deviation, up or down, with
     signs that are orthogonal from direction to direction. The mean square of what that does to an
-    output estimates its variance without bias, at the price of a few simulations instead of one for
-    each state and parameter. Source: Hutchinson (1990), Commun. Stat. Simul. Comput. 19:433-450.
+    output estimates its variance, at the price of a few simulations instead of one for each state
+    and parameter; with so few directions, only part of the cross terms cancels. After Hutchinson
+    (1990), Commun. Stat. Simul. Comput. 19:433-450, with fixed signs so that replay gives the same.
 
     Returns:
         Means and standard deviations, both of shape (pieces, outputs).
@@ -174,12 +176,12 @@ def forecast(
 
 
 def _signs(size: int) -> Floats:
-    """Plus and minus one in orthogonal rows (Hadamard), shape (directions, size)."""
-    matrix = np.ones((1, 1))
-    while len(matrix) <= max(size, DIRECTIONS):
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    # The first row and column are all ones: no signs at all.
-    return matrix[1 : DIRECTIONS + 1, 1 : size + 1]
+    """Plus and minus one, shape (directions, size): no two columns alike.
+
+    Rows 1, 2, 4, ... of a Hadamard matrix: row `2**k` has the sign of bit k of the column's number.
+    """
+    columns = np.arange(size)
+    return np.array([1.0 - 2.0 * (columns >> k & 1) for k in range(DIRECTIONS)])
 
 
 def deviation_ahead(last: Plan | None, now: Situated, pieces: int) -> Floats | None:

@@ -272,3 +272,27 @@ def test_torn_files_are_found(journal: Journal, path: Path, tmp_path: Path) -> N
         shutil.copy(path, copy)
         os.truncate(copy, int(part * size))
         assert complaint(copy)
+
+
+def read_to_its_end(path: Path) -> None:
+    """Everything that a report reads of a damaged record."""
+    with Journal.open(path, values.SHARED, read_only=True) as damaged:
+        assert damaged.verify()
+        list(damaged.cycles())
+
+
+def test_what_is_read_of_a_damaged_record_is_told_as_damage(
+    journal: Journal, path: Path, tmp_path: Path
+) -> None:
+    write(journal, *range(4))
+    journal.close()
+    with closing(sqlite3.connect(path)) as tool:
+        (packed,) = tool.execute("SELECT max(data) FROM blobs WHERE packed").fetchone()
+        sql = tool.execute("SELECT sql FROM sqlite_schema WHERE name = 'header'").fetchone()[0]
+    content = path.read_bytes()
+    for was in (packed[:100], sql.encode()[:60]):
+        assert content.count(was) == 1
+        copy = tmp_path / "copy.sqlite"
+        copy.write_bytes(content.replace(was, was[:20] + b"\xa3" * 20 + was[40:]))
+        with pytest.raises(JournalError):
+            read_to_its_end(copy)

@@ -1,6 +1,7 @@
 """The report of a batch."""
 
 import json
+import os
 import re
 import sqlite3
 from contextlib import closing
@@ -223,6 +224,14 @@ def test_a_page_that_cannot_be_written_is_told(run: Path, tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(CannotWriteError, match="cannot be written"):
         write_report(run, tmp_path / "file" / "page.html")
+
+
+def test_what_is_no_ordinary_file_is_not_replaced(run: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(CannotWriteError, match="not an ordinary file"):
+        write_report(run, pipe)
+    assert pipe.is_fifo()
 
 
 @pytest.mark.parametrize(

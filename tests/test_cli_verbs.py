@@ -2,8 +2,11 @@
 
 import json
 import logging
+import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +15,8 @@ import pytest
 import structlog
 
 from mpc_agent.cli import main
+from mpc_agent.commands.service import with_owner
+from mpc_agent.drivers.tagmap import OpcuaSettings
 from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
 from tests.config_files import CONFIGS, DEMO, RECIPE, RIGHT, write_config
 
@@ -64,6 +69,15 @@ def test_a_wrong_command_line_ends_with_2(
 ) -> None:
     assert ends(*arguments) == ExitCode.USAGE
     assert capsys.readouterr().out == ""
+
+
+def test_a_reader_that_goes_away_is_an_ordinary_end() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = (sys.executable, "-m", "mpc_agent", "version")
+    with open(writing, "wb") as nobody:  # noqa: PTH123 - a descriptor, no path
+        ended = subprocess.run(command, stdout=nobody, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (ExitCode.OK, b"")
 
 
 def test_version_tells_what_decides(capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,3 +211,13 @@ def test_a_simulated_driver_is_sent_to_simulate(
     assert "mpc-agent simulate" in capsys.readouterr().err
     assert ends("demo", file) == ExitCode.CONFIG
     assert "driver.kind opcua" in capsys.readouterr().err
+
+
+def test_agents_of_two_batches_on_one_machine_have_names_of_their_own() -> None:
+    settings = OpcuaSettings.model_validate(
+        {"kind": "opcua", "endpoint": "opc.tcp://127.0.0.1:4840", "namespaces": {}}
+    )
+    names = {with_owner(settings, batch).owner for batch in ("A", "B")}
+    assert len(names) == 2
+    chosen = settings.model_copy(update={"owner": "reactor-7"})
+    assert with_owner(chosen, "A").owner == "reactor-7"

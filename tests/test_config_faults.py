@@ -222,6 +222,10 @@ CASES: dict[str, tuple[Any, str]] = {
         put(*FEED_LIMITS, 0, "lower", value=60),
         "control.feed.limits[0]: lower, 60, must be below upper, 50",
     ),
+    "limits that contradict each other": (
+        put(*FEED_LIMITS, 1, value={"output": "glucose", "lower": 60, "scale": 1, "hard": True}),
+        "control.feed.limits[1].lower = 60: must be below the lowest upper limit of glucose, 50",
+    ),
     "limit without ends": (
         put(*FEED_LIMITS, 0, value={"output": "glucose", "scale": 1, "hard": True}),
         "control.feed.limits[0]: needs lower, upper or both",

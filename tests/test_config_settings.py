@@ -98,6 +98,7 @@ def test_environment_overrides_single_keys() -> None:
         ("MPC_AGENT__CYCLE__PEROD_S", "1", "is not a key here; did you mean period_s?"),
         ("MPC_AGENT__CYCLE__PERIOD_S", "soon", "must be a number"),
         ("MPC_AGENT__CYCLE__PERIOD_S", "[", "is not valid YAML"),
+        ("MPC_AGENT__BATCH__ID", "one\nother: 2", "is more than one value"),
         ("MPC_AGENT__CYCLE__PERIOD_S__X", "1", "cycle.period_s is a plain value"),
         ("MPC_AGENT__CONTROL__FEED__LIMITS__9__UPPER", "1", "control.feed.limits has items 0 to 2"),
         ("MPC_AGENT__CYCLE____X", "1", "has an empty part"),

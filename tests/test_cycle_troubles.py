@@ -7,8 +7,7 @@ import pytest
 
 from mpc_agent.drivers.simulated import SimulatedDriver
 from mpc_agent.safety.flags import Flag
-from mpc_agent.values import Applied, Setpoints
-from sim_plant.plant import OperatorAction
+from mpc_agent.values import Applied, Readings, Setpoints
 from tests.examples_batch import Bench
 
 CODES = ("SETPOINT_REFUSED", "PLANT_SAYS")
@@ -44,11 +43,22 @@ def test_a_refusal_is_told_once_and_counts_even_when_nothing_was_written(
     bench.close()
 
 
-def test_what_the_plant_says_is_told_once_until_it_says_something_else(bench: Bench) -> None:
-    bench.plant.operator(OperatorAction.DISABLE_REMOTE)
-    said = [text for _ in range(3) for _code, text in _told(bench)]
-    assert said == ["the operator does not permit remote control."]
-    bench.plant.operator(OperatorAction.ENABLE_REMOTE)
+def test_what_the_plant_says_is_told_once_until_it_says_something_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says = ["interlock: foam"]
+    read = SimulatedDriver.read
+
+    async def read_with_message(driver: SimulatedDriver) -> Readings:
+        readings = await read(driver)
+        return replace(readings, status=replace(readings.status, message=says[0]))
+
+    monkeypatch.setattr(SimulatedDriver, "read", read_with_message)
+    assert _told(bench) == [("PLANT_SAYS", "interlock: foam.")]
+    assert not _told(bench)
+    says[0] = "interlock: pressure"
+    assert _told(bench) == [("PLANT_SAYS", "interlock: pressure.")]
+    says[0] = ""
     assert not _told(bench)
     bench.close()
 

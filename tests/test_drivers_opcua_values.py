@@ -288,6 +288,7 @@ async def test_a_pump_whose_range_begins_above_zero_can_be_stopped(
     await server.add("Pump", 5.0 if kind is FLOAT else 5, kind, writable=True)
     await server.tell_range("Pump", 2.0, 50.0)
     async with Vendor(server, inputs=_feed("plant:s=Pump")) as driver:
+        await driver.read()
         await driver.request(True)
         applied = await driver.write(setpoints({"glucose_feed": 0.0}))
         assert applied.confirmed == {"glucose_feed": 0.0}

@@ -1,3 +1,5 @@
+import random
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +44,18 @@ def test_what_is_no_log_is_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(PlantError, match="is no truth log"):
         Truth.load(path)
+
+
+def test_a_damaged_log_is_refused_or_read_whatever_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "truth.npz"
+    small_plant().save_truth(path)
+    content, chance = path.read_bytes(), random.Random(1)
+    for _ in range(200):
+        damaged = bytearray(content)
+        damaged[chance.randrange(len(damaged))] = chance.randrange(256)
+        path.write_bytes(damaged)
+        with suppress(PlantError):
+            Truth.load(path)
 
 
 def test_a_missing_log_is_named(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ async def serve_batch(settings: Settings, follow: Follow, stop: asyncio.Event) -
         engines = await asyncio.to_thread(build_engines, settings, cache_folder())
         wall = WallClock() if settings.document.clock.kind == "wall" else None
         tags = tag_map(settings)
-        driver = OpcuaDriver(driver_settings, tags, None if wall is None else wall.read_s)
+        named = with_owner(driver_settings, settings.document.batch.id)
+        driver = OpcuaDriver(named, tags, None if wall is None else wall.read_s)
         stack.push_async_callback(driver.close)
         clock: Clock = PlantClock(driver) if wall is None else wall
         if not await wait_for_plant(driver, stop):
@@ -83,6 +84,16 @@ async def serve_batch(settings: Settings, follow: Follow, stop: asyncio.Event) -
         rooms = run.agent.rooms
         log.info("started", batch=settings.document.batch.id, record=str(run.agent.journal.path))
         return await run_agent(run, clock, stop, health, lambda record: follow(record, rooms))
+
+
+def with_owner(settings: OpcuaSettings, batch: str) -> OpcuaSettings:
+    """The same with a name for the plant's lease.
+
+    A plant gives the lease back to the name that held it, so that an agent that died can return:
+    agents of two batches on one machine must not pass for each other.
+    """
+    name = settings.owner or f"mpc-agent@{socket.gethostname()}/{batch}"
+    return settings.model_copy(update={"owner": name})
 
 
 def check_port(host: str, port: int) -> None:

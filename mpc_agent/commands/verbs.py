@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from mpc_agent.commands.logs import LogFormat, start_logging
-from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
+from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode, ReaderGoneError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,8 +21,21 @@ if TYPE_CHECKING:
 
 _EXIT_CODES = "\n".join(f"{code:>4}  {meaning}" for code, meaning in EXIT_CODE_MEANINGS.items())
 
+
+class _Verbs(TyperGroup):
+    """The verbs; typer would end with 1, a fault of ours, when our reader goes away."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise ReaderGoneError from None
+
+
 app = typer.Typer(
     name="mpc-agent",
+    cls=_Verbs,
     help="A model-predictive control agent for fed-batch bioreactors.\n\n"
     "Begin with `mpc-agent demo`: a whole simulated 14-day batch in minutes.",
     epilog=f"Exit codes:\n```\n{_EXIT_CODES}\n```",

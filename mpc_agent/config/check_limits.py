@@ -1,6 +1,7 @@
 """Whether limits, times and recipe are possible, one by one and together."""
 
 from collections.abc import Iterator
+from math import inf
 
 from controllers.recipe import Recipe
 from mpc_agent.config.check_names import Finding
@@ -79,6 +80,20 @@ def check_feasible(
             ):
                 path = ("control", problem, "limits", i, "upper")
                 yield path, f"must be above the volume at inoculation, {initial_volume_L:g} L"
+
+
+def check_limits(control: ControlSection) -> Iterator[Finding]:
+    """Whether the limits that several rows put on one output leave room between them."""
+    for problem, part in (("feed", control.feed), ("gas", control.gas)):
+        uppers: dict[str, float] = {}
+        for limit in part.limits:
+            if limit.upper is not None:
+                uppers[limit.output] = min(limit.upper, uppers.get(limit.output, inf))
+        for i, limit in enumerate(part.limits):
+            upper = uppers.get(limit.output, inf)
+            if limit.lower is not None and limit.lower >= upper:
+                text = f"must be below the lowest upper limit of {limit.output}, {upper:g}"
+                yield ("control", problem, "limits", i, "lower"), text
 
 
 def check_safety(

@@ -8,6 +8,7 @@ from mpc_agent.config.check_limits import (
     check_fallbacks,
     check_feasible,
     check_handshake,
+    check_limits,
     check_recipe,
     check_safety,
     check_times,
@@ -52,6 +53,8 @@ def _findings(s: Sections, recipe: Recipe | None) -> Iterator[Finding]:
             yield from check_driver(s.driver, s.cycle, s.clock)
         if s.tags:
             yield from check_handshake(s.tags, s.cycle, s.clock)
+    if s.control:
+        yield from check_limits(s.control)
     if s.safety and s.control and s.cycle:
         yield from check_fallbacks(s.safety, s.control, s.cycle)
     if s.model:

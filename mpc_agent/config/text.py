@@ -110,12 +110,15 @@ def parse_scalar(text: str) -> PlainValue:
     """A value written in an environment variable, read as in a file.
 
     Raises:
-        ValueError: not YAML.
+        ValueError: not YAML, or more than one value.
     """
     try:
-        return parse_config_text(f"value: {text}", "value").data["value"]
+        data = parse_config_text(f"value: {text}", "value").data
     except ConfigError as error:
         raise ValueError(error.faults[0].text) from None
+    if len(data) > 1:
+        raise ValueError("is more than one value")
+    return data["value"]
 
 
 def _compose(text: str, source: str) -> yaml.Node | None:

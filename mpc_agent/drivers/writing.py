@@ -83,7 +83,7 @@ def _fit(
 ) -> _Write:
     """A value in the tag's unit and type and the plant's range; ValueError when impossible."""
     wanted = setpoint.conversion.to_tag(value)
-    # Zero is always asked for: a pump whose range begins above it must be told to stop all the same.
+    # Zero is always asked for: a pump whose range begins above it must be told to stop, too.
     if setpoint.address in ranges and wanted != 0:
         low, high = ranges[setpoint.address]
         slack = _ROUNDING * max(abs(low), abs(high))
