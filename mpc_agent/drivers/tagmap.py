@@ -237,7 +237,8 @@ class OpcuaSettings(_Section):
         endpoint: `opc.tcp://host:port/path`.
         namespaces: namespace URI by the alias that nodes use.
         security: protection; needed unless the server is on this machine.
-        owner: name under which the agent holds the plant's lease; "mpc-agent@<host>/<batch>" when left out.
+        owner: name under which the agent holds the plant's lease; "mpc-agent@<host>/<batch>" when
+            left out.
         timeouts: how long the plant may take.
         clock_offset_alarm_s: difference between the server's clock and ours that is reported.
     """

@@ -63,7 +63,7 @@ def find_breaks(connection: sqlite3.Connection) -> list[Break]:
         ]
         breaks += _chain_breaks(connection, needed)
         breaks += _blob_breaks(connection, needed)
-    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError, TypeError) as error:
         breaks.append(Break(None, "file", f"cannot be read to its end: {error}"))
     return breaks
 

@@ -7,6 +7,8 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
+
 from mpc_agent.codec import Codec, CodecError, key_of
 from mpc_agent.errors import ExitCode, UserError
 from mpc_agent.journal.chain import GENESIS, row_hash
@@ -163,7 +165,7 @@ def explained(path: Path) -> Iterator[None]:
         raise _in_words(error, path) from error
     except CodecError as error:
         raise JournalError(f"{path}: {error}") from error
-    except UnicodeDecodeError as error:  # what SQLite says of a damaged name
+    except (UnicodeDecodeError, msgspec.DecodeError) as error:
         raise JournalError(f"{path} {_DAMAGED} ({error})") from error
     except OSError as error:
         reason = error.strerror or str(error)
