@@ -1,6 +1,7 @@
 """The only reader of time: wall, the plant's clock, and a virtual clock that drives the plant."""
 
 import asyncio
+import math
 import os
 import time
 from pathlib import Path
@@ -129,13 +130,14 @@ class PlantClock:
     async def sleep_until(self, time_s: float) -> None:
         """Return when the plant says that it is `time_s`, or its time stands still too long."""
         standing, pause_s = stopwatch(), self._poll_first_s
-        seen_s: float | None = None
+        # Only time never seen before counts as moving: a plant that starts anew stands still here.
+        furthest_s = -math.inf if self._latest_s is None else self._latest_s
         while True:
             plant_s = await self._look()
             if plant_s is not None and plant_s >= time_s:
                 return
-            if plant_s is not None and plant_s != seen_s:
-                standing, seen_s = stopwatch(), plant_s
+            if plant_s is not None and plant_s > furthest_s:
+                standing, furthest_s = stopwatch(), plant_s
             if standing.elapsed_s > self._patience_s:
                 self._latest_s = max(time_s, self._latest_s or time_s)
                 return

@@ -85,6 +85,26 @@ async def test_a_plant_that_stands_still_does_not_hang_the_agent() -> None:
     assert await clock.now_s() == started_s + 900.0
 
 
+async def test_a_plant_whose_time_begins_anew_does_not_hang_the_agent() -> None:
+    """Its time moves all the while, but not beyond what was seen before."""
+    port = free_port()
+    endpoint = f"opc.tcp://127.0.0.1:{port}/"
+    driver = OpcuaDriver(opcua_settings(endpoint), tag_map(), None)
+    clock = PlantClock(driver, patience_s=1.0)
+    async with PlantServer(LOCKSTEP, endpoint) as server:
+        started_s = await clock.now_s()
+        await server.advance(86400.0)
+        assert await clock.now_s() == started_s + 86400.0
+    async with PlantServer(LOCKSTEP, endpoint) as server:
+        sleeping = asyncio.create_task(clock.sleep_until(started_s + 87000.0))
+        while not sleeping.done():
+            await server.advance(60.0)
+            await asyncio.sleep(0.02)
+        assert server.plant.time_s < started_s + 86400.0
+        assert await clock.now_s() == started_s + 87000.0
+        await driver.close()
+
+
 async def test_a_plant_that_went_away_is_waited_for() -> None:
     port = free_port()
     driver = OpcuaDriver(opcua_settings(f"opc.tcp://127.0.0.1:{port}/"), tag_map(), None)
