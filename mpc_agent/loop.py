@@ -93,10 +93,11 @@ async def _until(clock: Clock, time_s: float, stop: asyncio.Event, health: Healt
         sleeping.result()
 
 
-async def wait_for_plant(driver: Driver, stop: asyncio.Event) -> bool:
+async def wait_for_plant(driver: Driver, stop: asyncio.Event, health: Health) -> bool:
     """Wait until the plant can be read, saying why not; False when stopped before."""
     said = ""
     while not stop.is_set():
+        health.progressed()
         readings = await driver.read()
         if readings.status.connected:
             return True
@@ -110,10 +111,29 @@ async def wait_for_plant(driver: Driver, stop: asyncio.Event) -> bool:
     return False
 
 
+def early_metrics(settings: Settings, engines: Engines, folder: Path) -> Metrics:
+    """Metrics that can be shown before the plant was heard: nothing in them needs its times."""
+    rooms = build_rooms(settings, engines, inoculated_at_s=0.0)
+    return Metrics(batch_header(settings, rooms, created_at_s=0.0), folder)
+
+
 async def prepare(
-    settings: Settings, engines: Engines, driver: Driver, clock: Clock, file: Path
+    settings: Settings,
+    engines: Engines,
+    driver: Driver,
+    clock: Clock,
+    file: Path,
+    metrics: Metrics | None = None,
 ) -> Run:
     """Begin the batch, or go on with its record if there is one.
+
+    Args:
+        settings: the agent's.
+        engines: filter and optimisers.
+        driver: the plant.
+        clock: the agent's time.
+        file: the batch's record.
+        metrics: those already shown; new ones by default.
 
     Raises:
         BadRecordError: the record is of another configuration or model.
@@ -138,7 +158,7 @@ async def prepare(
         rooms=rooms,
         driver=driver,
         journal=journal,
-        metrics=Metrics(journal.header, file.parent),
+        metrics=metrics or Metrics(journal.header, file.parent),
         solve_durations=solve_durations,
         deadline_s=document.cycle.deadline_s,
     )

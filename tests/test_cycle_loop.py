@@ -77,19 +77,19 @@ async def test_stopped_before_the_first_cycle_it_does_nothing(tmp_path: Path) ->
     assert memory.cycle == 0
     assert run.agent.journal.last() is None
     assert "estimate" in health.waiting_for
-    assert not await wait_for_plant(driver, stop)
+    assert not await wait_for_plant(driver, stop, Health(600.0))
     run.agent.journal.close()
 
 
 async def test_a_plant_that_can_be_read_is_not_waited_for() -> None:
     driver = SimulatedDriver(demo_plant(), tag_map(demo_settings()))
-    assert await wait_for_plant(driver, asyncio.Event())
+    assert await wait_for_plant(driver, asyncio.Event(), Health(600.0))
 
 
 async def test_a_plant_that_cannot_be_read_is_waited_for_until_told_to_stop() -> None:
     driver, stop = SimulatedDriver(demo_plant(), tag_map(demo_settings())), asyncio.Event()
     await driver.close()
-    waiting = asyncio.create_task(wait_for_plant(driver, stop))
+    waiting = asyncio.create_task(wait_for_plant(driver, stop, Health(600.0)))
     await asyncio.sleep(0)
     assert not waiting.done()
     stop.set()

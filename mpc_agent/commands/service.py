@@ -23,7 +23,7 @@ from mpc_agent.config import (
 from mpc_agent.drivers.opcua import OpcuaDriver
 from mpc_agent.drivers.tagmap import OpcuaSettings
 from mpc_agent.errors import CannotWriteError, ExitCode, UnavailableError, UserError
-from mpc_agent.loop import prepare, run_agent, wait_for_plant
+from mpc_agent.loop import early_metrics, prepare, run_agent, wait_for_plant
 from mpc_agent.memory import CycleRecord, Memory, Rooms
 from mpc_agent.web.health import Health
 from mpc_agent.web.server import WebServer
@@ -70,17 +70,18 @@ async def serve_batch(settings: Settings, follow: Follow, stop: asyncio.Event) -
         driver = OpcuaDriver(named, tags, None if wall is None else wall.read_s)
         stack.push_async_callback(driver.close)
         clock: Clock = PlantClock(driver) if wall is None else wall
-        if not await wait_for_plant(driver, stop):
-            return None
-        run = await prepare(settings, engines, driver, clock, record_file(settings))
-        stack.callback(run.agent.journal.close)
         health = Health(settings.document.cycle.period_s)
-        health.met("record")
+        metrics = early_metrics(settings, engines, folder)
         if web.enabled:
-            server = WebServer(run.agent.metrics, health, web.host, web.port)
+            server = WebServer(metrics, health, web.host, web.port)
             await server.start()
             stack.push_async_callback(server.stop)
             log.info("metrics and health", url=f"http://{web.host}:{server.port}/metrics")
+        if not await wait_for_plant(driver, stop, health):
+            return None
+        run = await prepare(settings, engines, driver, clock, record_file(settings), metrics)
+        stack.callback(run.agent.journal.close)
+        health.met("record")
         rooms = run.agent.rooms
         log.info("started", batch=settings.document.batch.id, record=str(run.agent.journal.path))
         return await run_agent(run, clock, stop, health, lambda record: follow(record, rooms))

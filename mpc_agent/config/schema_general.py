@@ -50,8 +50,8 @@ class CycleSection(Section):
     deadline_s: Positive = 120.0
     """A decision that took longer than this, in seconds of the wall, is recorded, not applied."""
     target_mode: Mode = Field(default=Mode.SHADOW, strict=False)
-    """What the agent aims at: OFF, SHADOW (plans, writes nothing), ADVISE (writes advice only) or
-    CONTROL (writes setpoints)."""
+    """What the agent aims at: OFF and SHADOW (plans, writes nothing), ADVISE (the same; its plan is
+    meant for people, in metrics, log and report) or CONTROL (writes setpoints)."""
 
 
 class RecipeSection(Section):
