@@ -124,6 +124,10 @@ class Nmpc:
         )
         return self._rollout.outputs(points[:, -1], inputs, situation.given, situation.parameters)
 
+    def outputs_now(self, situation: Situation) -> Floats:
+        """Outputs of the situation itself, shape (outputs,)."""
+        return self._rollout.outputs_now(situation.state, situation.given, situation.parameters)
+
     def _attempts(self, situation: Situation, last: Plan | None) -> Iterator[_Attempt]:
         if last is not None and last.warm is not None:
             elapsed_h = (situation.time_s - last.solved_at_s) / 3600

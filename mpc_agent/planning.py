@@ -16,9 +16,8 @@ from mpc_agent.values import Estimate, Verdict
 LAST_PLAN_H = 1.0
 """The feeds are not planned again when less than this is left: nothing can change any more."""
 
-DIRECTIONS = 5
-"""Joint moves of all uncertain quantities that a forecast's deviation is computed from; enough for
-no two of up to 32 quantities to move alike."""
+DIRECTIONS = 4
+"""Directions of largest uncertainty that are simulated to harvest for a forecast's deviation."""
 
 
 @dataclass(frozen=True)
@@ -154,34 +153,29 @@ def forecast(
     estimate: Estimate,
     situation: Situation,
     inputs: Floats,
-) -> tuple[Floats, Floats]:
+) -> tuple[Floats, Floats, Floats]:
     """Outputs at the ends of the pieces if `inputs` were applied, and their deviations.
 
-    Each direction moves every column of the covariance's factor by one deviation, up or down, with
-    signs that are orthogonal from direction to direction. The mean square of what that does to an
-    output estimates its variance, at the price of a few simulations instead of one for each state
-    and parameter; with so few directions, only part of the cross terms cancels. After Hutchinson
-    (1990), Commun. Stat. Simul. Comput. 19:433-450, with fixed signs so that replay gives the same.
+    The largest principal directions of the estimate's covariance (states in units of their scale,
+    parameters in logarithms) are simulated to harvest.
 
     Returns:
-        Means and standard deviations, both of shape (pieces, outputs).
+        Means and standard deviations, both of shape (pieces, outputs), and the part of the outputs'
+        deviation now that these directions do not explain, shape (outputs,).
     """
-    means = nmpc.predict(situation, inputs)
+    model = nmpc.problem.model
+    scale = np.ones(kalman.size)
+    scale[: len(model.states)] = [state.scale for state in model.states.values()]
+    directions, sizes, _ = np.linalg.svd(estimate.factor / scale[:, None])
+    means, now = nmpc.predict(situation, inputs), nmpc.outputs_now(situation)
     variances = np.zeros_like(means)
-    for signs in _signs(kalman.size):
-        state, parameters = kalman.moved(estimate, estimate.factor @ signs)
+    others = estimate.output_deviation**2
+    for direction, size in zip(directions.T[:DIRECTIONS], sizes, strict=False):
+        state, parameters = kalman.moved(estimate, direction * size * scale)
         elsewhere = replace(situation, state=state, parameters=parameters)
-        variances += (nmpc.predict(elsewhere, inputs) - means) ** 2 / DIRECTIONS
-    return means, np.sqrt(variances)
-
-
-def _signs(size: int) -> Floats:
-    """Plus and minus one, shape (directions, size): no two columns alike.
-
-    Rows 1, 2, 4, ... of a Hadamard matrix: row `2**k` has the sign of bit k of the column's number.
-    """
-    columns = np.arange(size)
-    return np.array([1.0 - 2.0 * (columns >> k & 1) for k in range(DIRECTIONS)])
+        variances += (nmpc.predict(elsewhere, inputs) - means) ** 2
+        others = others - (nmpc.outputs_now(elsewhere) - now) ** 2
+    return means, np.sqrt(variances), np.sqrt(np.maximum(others, 0.0))
 
 
 def deviation_ahead(last: Plan | None, now: Situated, pieces: int) -> Floats | None:

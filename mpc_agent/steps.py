@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controllers.plan import Plan
+from controllers.plan import Floats, Plan
 from controllers.situation import Situation
 from mpc_agent.estimation.estimator import EstimatorMemory
 from mpc_agent.memory import Memory, Rooms
@@ -138,14 +138,21 @@ def _with_forecast(
     """The plan with its deviations, and the harvest by following it or the recipe from here on."""
     kalman, nmpc = rooms.kalman, rooms.feed
     place = nmpc.problem.model.output_names.index(nmpc.problem.maximise or "")
-    means, deviations = forecast(nmpc, kalman, estimate, situation, plan.inputs)
     by_recipe = recipe_inputs(nmpc, rooms.recipe, now)
-    recipe_means, recipe_deviations = forecast(nmpc, kalman, estimate, situation, by_recipe)
+    _, deviations, _ = ahead = forecast(nmpc, kalman, estimate, situation, plan.inputs)
     expected = {
-        "plan": Forecast(float(means[-1, place]), float(deviations[-1, place])),
-        "recipe": Forecast(float(recipe_means[-1, place]), float(recipe_deviations[-1, place])),
+        "plan": _at_harvest(ahead, place),
+        "recipe": _at_harvest(forecast(nmpc, kalman, estimate, situation, by_recipe), place),
     }
     return replace(plan, output_deviation=deviations), expected
+
+
+def _at_harvest(ahead: tuple[Floats, Floats, Floats], place: int) -> Forecast:
+    """One output at harvest; what the simulated directions do not explain now lasts till then."""
+    means, deviations, unexplained = ahead
+    return Forecast(
+        float(means[-1, place]), float(np.hypot(deviations[-1, place], unexplained[place]))
+    )
 
 
 def guard_context(

@@ -181,7 +181,7 @@ def test_a_forecast_follows_the_model_and_its_deviation_the_covariance(
     # One direction alone: growth 1 % faster, cells 0.001e9/L more.
     moves = {"mu_max": 0.01, "viable_cells": 1e-3}
     estimate = replace(last.estimate, factor=factor_of(rooms, {3: moves}))
-    means, deviations = forecast(nmpc, kalman, estimate, situation, inputs)
+    means, deviations, _ = forecast(nmpc, kalman, estimate, situation, inputs)
     np.testing.assert_array_equal(means, nmpc.predict(situation, inputs))
     state, parameters = kalman.moved(estimate, estimate.factor[:, 3])
     model = nmpc.problem.model
@@ -198,8 +198,10 @@ def test_a_certain_estimate_has_no_deviation(batch: Batch, last: Decision, now: 
     certain = replace(last.estimate, factor=factor_of(rooms, {}))
     situation = feed_situation(rooms.feed, rooms.recipe, certain, now, None)
     inputs = recipe_inputs(rooms.feed, rooms.recipe, now)
-    _, deviations = forecast(rooms.feed, rooms.kalman, certain, situation, inputs)
+    _, deviations, unexplained = forecast(rooms.feed, rooms.kalman, certain, situation, inputs)
     assert np.abs(deviations).max() < 1e-9
+    # What an output's deviation now is not explained by any direction stays in sight.
+    np.testing.assert_allclose(unexplained, certain.output_deviation, atol=1e-9)
 
 
 def test_a_deviation_is_read_from_the_last_plan_where_it_is_now(
