@@ -49,10 +49,10 @@ def row(result: dict[str, Any]) -> list[str]:
         f"{best:.0f}",
         f"{result['final_product_g'] / best:.3f}",
         f"{result['recipe_product_g'] / best:.3f}",
-        f"{result['lowest_glucose_mM']:.1f}",
+        f"{result['lowest']['glucose']:.1f}",
         ", ".join(f"{name} {hours:.1f}" for name, hours in outside.items()) or "none",
         ", ".join(result["hard_limits_violated"]) or "none",
-        f"{result['dissolved_oxygen_in_band_percent']:.1f}",
+        f"{result['held_percent']['dissolved_oxygen']:.1f}",
         f"{min(covered.values()):.0f}-{max(covered.values()):.0f}",
         f"{result['wall_s']:.0f}",
     ]

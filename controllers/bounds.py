@@ -98,7 +98,7 @@ class Bounds:
     def reachable_ends(self, situation: Situation) -> list[tuple[Floats, Floats]]:
         """The ends, those of hard limits widened to a little beyond where the plant is now."""
         names = self._problem.model.output_names
-        now = self._rollout.outputs_now(situation.state, situation.given, situation.parameters)
+        now = self._rollout.outputs_now(situation.state, situation.given_now, situation.parameters)
         ends = []
         for limit, (low, high) in zip(self._problem.limits, self.ends(situation), strict=True):
             value, room = now[names.index(limit.output)], 1e-3 * limit.scale

@@ -119,14 +119,20 @@ class Nmpc:
 
     def predict(self, situation: Situation, inputs: Floats) -> Floats:
         """Outputs at the ends of the pieces if `inputs` were applied, shape (pieces, outputs)."""
-        points = self._rollout.points(
-            situation.state, inputs, situation.given, situation.parameters, situation.piece_h
-        )
-        return self._rollout.outputs(points[:, -1], inputs, situation.given, situation.parameters)
+        points = self._points(situation, inputs)
+        given = situation.given_pieces(self.problem.pieces)
+        return self._rollout.outputs(points[:, -1], inputs, given, situation.parameters)
 
     def outputs_now(self, situation: Situation) -> Floats:
         """Outputs of the situation itself, shape (outputs,)."""
-        return self._rollout.outputs_now(situation.state, situation.given, situation.parameters)
+        return self._rollout.outputs_now(situation.state, situation.given_now, situation.parameters)
+
+    def _points(self, situation: Situation, inputs: Floats) -> Floats:
+        """States at all collocation points, simulated, shape (pieces, degree, states)."""
+        given = situation.given_pieces(self.problem.pieces)
+        return self._rollout.points(
+            situation.state, inputs, given, situation.parameters, situation.piece_h
+        )
 
     def _attempts(self, situation: Situation, last: Plan | None) -> Iterator[_Attempt]:
         if last is not None and last.warm is not None:
@@ -156,7 +162,7 @@ class Nmpc:
             p=np.concatenate(
                 [
                     situation.state,
-                    situation.given,
+                    situation.given_pieces(self.problem.pieces).ravel(),
                     situation.previous,
                     situation.parameters,
                     [situation.piece_h],
@@ -186,9 +192,7 @@ class Nmpc:
         layout, pieces = self._program.layout, self.problem.pieces
         bounds = self._bounds.input_bounds(situation)
         inputs = np.clip(situation.guess, bounds[:, 0], bounds[:, 1])
-        states = self._rollout.points(
-            situation.state, inputs, situation.given, situation.parameters, situation.piece_h
-        )
+        states = self._points(situation, inputs)
         decision = np.zeros((pieces, layout.width))
         scaled = states[:, :, self._moving] / self._x_scale
         decision[:, layout.state_columns] = np.nan_to_num(scaled).reshape(pieces, -1)
@@ -227,12 +231,9 @@ class Nmpc:
         table = attempt.warm.decision
         bounds = self._bounds.input_bounds(situation)
         inputs = np.clip(table[:, layout.input_columns] * self._u_scale, bounds[:, 0], bounds[:, 1])
-        points = self._rollout.points(
-            situation.state, inputs, situation.given, situation.parameters, situation.piece_h
-        )
-        outputs = self._rollout.outputs(
-            points[:, -1], inputs, situation.given, situation.parameters
-        )
+        points = self._points(situation, inputs)
+        given = situation.given_pieces(problem.pieces)
+        outputs = self._rollout.outputs(points[:, -1], inputs, given, situation.parameters)
         if not (np.isfinite(points).all() and np.isfinite(outputs).all()):
             return self._no_plan(situation, SolveStatus.REFUSED, tried, iterations)
         scaled = (points[:, :, self._moving] / self._x_scale).reshape(problem.pieces, -1)

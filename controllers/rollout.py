@@ -7,14 +7,14 @@ from controllers.plan import Floats
 from controllers.problem import Problem
 from controllers.transcription import radau
 from plant_models.dialect import CASADI
-from plant_models.integrate import rk4_step
+from plant_models.integrate import casadi_step
 
 
 class Rollout:
-    """A problem's model, held states included, integrated over all pieces by Runge-Kutta."""
+    """A problem's model, held states included, integrated over all pieces by its own method."""
 
     def __init__(self, problem: Problem) -> None:
-        """Compile; `problem.check_steps` Runge-Kutta steps between two collocation points."""
+        """Compile; `problem.check_steps` steps between two collocation points."""
         self._problem = problem
         model = problem.model
         times, _ = radau(problem.degree)
@@ -22,10 +22,7 @@ class Rollout:
         x = ca.SX.sym("x", len(model.states))
         u = ca.SX.sym("u", len(model.inputs))
         p = ca.SX.sym("p", len(model.parameters))
-        step_h = ca.SX.sym("step_h")
-        moves = ca.DM([name not in problem.held_states for name in model.state_names])
-        after = rk4_step(lambda z: moves * model.derivative(z, u, p, CASADI), x, step_h)
-        step = ca.Function("step", [x, u, p, step_h], [after])
+        step = casadi_step(model, held=problem.held_states)
         between = step.fold(problem.check_steps) if problem.check_steps > 1 else step
 
         start, inputs = ca.MX.sym("x", len(model.states)), ca.MX.sym("u", len(model.inputs))
@@ -44,15 +41,23 @@ class Rollout:
         self._decided = [model.input_names.index(name) for name in problem.decided]
 
     def _whole_inputs(self, inputs: Floats, given: Floats) -> Floats:
-        """All inputs of the model per piece, shape (inputs, pieces)."""
-        whole = np.tile(given[:, None], (1, self._problem.pieces))
+        """All inputs of the model per piece, shape (inputs, pieces), given ones by piece."""
+        whole = np.array(given.T)
         whole[self._decided] = inputs.T
         return whole
 
     def points(
         self, state: Floats, inputs: Floats, given: Floats, parameters: Floats, piece_h: float
     ) -> Floats:
-        """States at all collocation points, shape (pieces, degree, states)."""
+        """States at all collocation points, shape (pieces, degree, states).
+
+        Args:
+            state: at the start, shape (states,).
+            inputs: decided ones, shape (pieces, decided).
+            given: all inputs, shape (pieces, inputs); the decided ones are ignored.
+            parameters: shape (parameters,).
+            piece_h: length of a piece.
+        """
         pieces = self._problem.pieces
         _, points = self._pieces(
             state,

@@ -68,7 +68,12 @@ class GasSettings:
 
 @dataclass(frozen=True)
 class ControlSettings:
-    """Both problems."""
+    """The problems.
+
+    Attributes:
+        feed: the economic problem.
+        gas: the tracking problem, or None where the plant's control unit holds the gases.
+    """
 
     feed: FeedSettings
-    gas: GasSettings
+    gas: GasSettings | None

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from controllers.plan import Floats
 
 
@@ -13,7 +15,8 @@ class Situation:
         time_s: UTC seconds of the state.
         state: all states of the model, shape (states,).
         parameters: all parameters of the model, shape (parameters,).
-        given: all inputs of the model; those that are decided are ignored, shape (inputs,).
+        given: all inputs of the model; those that are decided are ignored. Constant over the
+            horizon, shape (inputs,), or one row per piece, shape (pieces, inputs).
         previous: decided inputs in force now, shape (decided,).
         piece_h: length of a piece.
         setpoints: setpoints of the tracked outputs, shape (tracked,).
@@ -33,3 +36,13 @@ class Situation:
     guess: Floats
     input_bounds: Floats | None = None
     output_deviation: Floats | None = None
+
+    @property
+    def given_now(self) -> Floats:
+        """The given inputs of the first piece, shape (inputs,)."""
+        now: Floats = np.atleast_2d(self.given)[0]
+        return now
+
+    def given_pieces(self, pieces: int) -> Floats:
+        """The given inputs of every piece, shape (pieces, inputs)."""
+        return np.broadcast_to(self.given, (pieces, self.given.shape[-1]))

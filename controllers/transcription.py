@@ -107,7 +107,7 @@ class _Symbols:
         self._moving = [model.state_names.index(name) for name in problem.moving_states]
         self._decided = [model.input_names.index(name) for name in problem.decided]
         self.initial = ca.SX.sym("initial", len(model.states))
-        self.given = ca.SX.sym("given", len(model.inputs))
+        self.given = ca.SX.sym("given", len(model.inputs), problem.pieces)
         self.previous = ca.SX.sym("previous", len(problem.inputs))
         self.parameters = ca.SX.sym("parameters", len(model.parameters))
         self.piece_h = ca.SX.sym("piece_h")
@@ -118,7 +118,7 @@ class _Symbols:
         """All parameters of the program in one column."""
         return ca.vertcat(
             self.initial,
-            self.given,
+            ca.vec(self.given),
             self.previous,
             self.parameters,
             self.piece_h,
@@ -135,9 +135,9 @@ class _Symbols:
         """The decided inputs in force at the start, scaled."""
         return self.previous / self._u_scale
 
-    def whole_input(self, scaled: ca.SX) -> ca.SX:
-        """All inputs of the model from the decided ones."""
-        rows = ca.vertsplit(self.given)
+    def whole_input(self, scaled: ca.SX, piece: int) -> ca.SX:
+        """All inputs of the model in a piece from the decided ones."""
+        rows = ca.vertsplit(self.given[:, piece])
         for row, value, scale in zip(
             self._decided, ca.vertsplit(scaled), self._u_scale, strict=True
         ):
@@ -179,7 +179,7 @@ def transcribe(problem: Problem) -> Program:
         u_k = ca.SX.sym(f"u_{k}", inputs)
         slack = ca.SX.sym(f"slack_{k}", slacks)
         variables += [*points, u_k, slack]
-        u, move = symbols.whole_input(u_k), u_k - before
+        u, move = symbols.whole_input(u_k, k), u_k - before
         nodes = [start, *points]
         for j in range(problem.degree):
             slope = sum(float(matrix[i, j]) * nodes[i] for i in range(problem.degree + 1))

@@ -45,7 +45,7 @@ class Engines:
 
     kalman: ExtendedKalmanFilter
     feed: TimedNmpc
-    gas: TimedNmpc
+    gas: TimedNmpc | None
 
 
 def build_engines(settings: Settings, cache: Path | None = None) -> Engines:
@@ -55,8 +55,11 @@ def build_engines(settings: Settings, cache: Path | None = None) -> Engines:
     period_h = settings.document.cycle.period_s / 3600
     kalman = ExtendedKalmanFilter(settings.estimation, period_h)
     kalman.compile()
+    gas = settings.control.gas
     return Engines(
-        kalman, TimedNmpc(settings.control.feed.problem), TimedNmpc(settings.control.gas.problem)
+        kalman=kalman,
+        feed=TimedNmpc(settings.control.feed.problem),
+        gas=None if gas is None else TimedNmpc(gas.problem),
     )
 
 
@@ -110,22 +113,26 @@ def batch_header(settings: Settings, rooms: Rooms, created_at_s: float) -> Batch
         limits=_limits(rooms),
         targets=_targets(rooms),
         recipe=_recipe(rooms),
+        product=model.product,
+        shown=model.shown,
     )
 
 
 def _limits(rooms: Rooms) -> dict[str, Interval]:
     limits: dict[str, Interval] = {
         limit.output: (limit.lower, limit.upper)
-        for problem in (rooms.gas.problem, rooms.feed.problem)
-        for limit in problem.limits
+        for room in (rooms.gas, rooms.feed)
+        if room is not None
+        for limit in room.problem.limits
     }
     return {**limits, "volume": (None, rooms.safety.max_volume_L)}
 
 
 def _targets(rooms: Rooms) -> dict[str, Schedule]:
+    gas = rooms.control.gas
     return {
         name: tuple(zip(schedule.hours.tolist(), schedule.values.tolist(), strict=True))
-        for name, schedule in rooms.control.gas.setpoints.items()
+        for name, schedule in (gas.setpoints if gas else {}).items()
     }
 
 

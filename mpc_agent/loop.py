@@ -151,7 +151,8 @@ async def prepare(
     memory = _memory(journal, rooms, settings)
 
     def solve_durations() -> dict[str, float]:
-        taken = {"solve.feed": engines.feed.take_solve_s(), "solve.gas": engines.gas.take_solve_s()}
+        rooms = {"solve.feed": engines.feed, "solve.gas": engines.gas}
+        taken = {name: room.take_solve_s() for name, room in rooms.items() if room is not None}
         return {name: seconds for name, seconds in taken.items() if seconds is not None}
 
     agent = Agent(

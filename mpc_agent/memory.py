@@ -40,7 +40,7 @@ class Rooms:
     Attributes:
         kalman: the filter.
         feed: the economic problem.
-        gas: the tracking problem.
+        gas: the tracking problem, or None where the plant holds the gases by itself.
         control: when and towards what they are solved.
         recipe: the approved feed profile.
         safety: limits and graces.
@@ -50,7 +50,7 @@ class Rooms:
 
     kalman: ExtendedKalmanFilter
     feed: Nmpc
-    gas: Nmpc
+    gas: Nmpc | None
     control: ControlSettings
     recipe: Recipe
     safety: SafetySettings

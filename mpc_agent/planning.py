@@ -13,8 +13,9 @@ from controllers.situation import Situation
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
 from mpc_agent.values import Estimate, Verdict
 
-LAST_PLAN_H = 1.0
-"""The feeds are not planned again when less than this is left: nothing can change any more."""
+LAST_PLAN_SHARE = 0.003
+"""The feeds are not planned again when less than this share of the batch is left, an hour of
+fourteen days: nothing can change any more."""
 
 DIRECTIONS = 4
 """Directions of largest uncertainty that are simulated to harvest for a forecast's deviation."""
@@ -47,7 +48,7 @@ def feed_is_due(
     settings: FeedSettings, estimate: Estimate, now: Situated, last: Plan | None
 ) -> bool:
     """Whether the feeds must be planned: nothing planned, time is up, or the lab told news."""
-    if now.remaining_h < LAST_PLAN_H:
+    if now.remaining_h < LAST_PLAN_SHARE * (now.batch_h + now.remaining_h):
         return False
     if last is None or now.time_s - last.solved_at_s >= settings.interval_s - 1:
         return True
@@ -57,11 +58,17 @@ def feed_is_due(
 def feed_situation(
     nmpc: Nmpc, recipe: Recipe, estimate: Estimate, now: Situated, last: Plan | None
 ) -> Situation:
-    """Where the feed problem starts; liquids it does not decide are expected to stop."""
+    """Where the feed problem starts.
+
+    What the problem does not decide follows the recipe where that says something; other liquids
+    are expected to stop, and all else to stay as it is.
+    """
     model, problem = nmpc.problem.model, nmpc.problem
-    given = now.inputs.copy()
+    given = np.tile(now.inputs, (problem.pieces, 1))
     for name in model.volume_flows:
-        given[model.input_names.index(name)] = 0.0
+        given[:, model.input_names.index(name)] = 0.0
+    for name in set(recipe.rates) - set(problem.decided):
+        given[:, model.input_names.index(name)] = recipe_ahead(recipe, name, now, problem.pieces)
     return _situation(
         nmpc,
         estimate,
@@ -77,9 +84,18 @@ def feed_situation(
 def recipe_inputs(nmpc: Nmpc, recipe: Recipe, now: Situated) -> Floats:
     """The recipe's rates on the pieces from here to harvest, shape (pieces, decided)."""
     pieces = nmpc.problem.pieces
-    middle_h = now.batch_h + (np.arange(pieces) + 0.5) * now.remaining_h / pieces
-    rates = [[recipe.rate(name, hour) for hour in middle_h] for name in nmpc.problem.decided]
+    rates = [recipe_ahead(recipe, name, now, pieces) for name in nmpc.problem.decided]
     return np.column_stack(rates)
+
+
+def recipe_ahead(recipe: Recipe, name: str, now: Situated, pieces: int) -> Floats:
+    """Mean of one input of the recipe over each piece from here to harvest, shape (pieces,)."""
+    edges_h = now.batch_h + np.arange(pieces + 1) * now.remaining_h / pieces
+    starts_h = np.append(recipe.times_h, recipe.end_h)
+    # The amount given until the start of each piece of the recipe; linear in between.
+    until = np.concatenate([[0.0], np.cumsum(recipe.rates[name] * np.diff(starts_h))])
+    amounts: Floats = np.diff(np.interp(edges_h, starts_h, until))
+    return amounts / np.diff(edges_h)
 
 
 def gas_situation(

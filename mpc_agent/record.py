@@ -50,6 +50,8 @@ class BatchHeader:
         limits: interval that an output is to stay in, by output.
         targets: setpoint that an output is to follow, by output.
         recipe: approved feed rate by input; the last row ends the recipe.
+        product: output that the batch is judged by, in grams.
+        shown: outputs that people look at first.
     """
 
     batch: str
@@ -73,6 +75,8 @@ class BatchHeader:
     limits: Mapping[str, Interval] = field(default_factory=dict)
     targets: Mapping[str, Schedule] = field(default_factory=dict)
     recipe: Mapping[str, Schedule] = field(default_factory=dict)
+    product: str = "product_mass"
+    shown: tuple[str, ...] = ("viable_cells", "glucose", "titre")
 
     def hours(self, time_s: float) -> float:
         """Hours since inoculation of a UTC time."""

@@ -26,32 +26,43 @@ from sim_plant.truth import Truth
 RECORD_NAME = "journal.sqlite"
 TRUTH_NAME = "truth.npz"
 
-DO_BAND_PERCENT = 5.0
-"""How near its setpoint dissolved oxygen counts as held."""
+HELD_SCALES = 0.5
+"""How near its setpoint a tracked output counts as held, in units of its scale."""
 
-DAY_H = 24.0
-"""Glucose is judged from the second day on, and in shorter batches at their end."""
+SETTLED_SHARE = 1 / 14
+"""Extremes are judged after this share of the batch, the first of fourteen days."""
 
 
 @dataclass(frozen=True)
 class Achieved:
     """What a simulated batch came to: every figure that `simulate --json` prints.
 
-    Units are in the names; `in_band_percent` is the share of cycles in which dissolved oxygen was
-    within five points of its setpoint while its gases had room; `coverage_percent` is the share of
-    cycles in which the truth lay inside the estimate's 95 % band, by assay.
+    Units are in the names, else those of the simulated plant's outputs.
+
+    Attributes:
+        final_product_g: what the batch is judged by, at harvest.
+        final: assayed outputs and volume at harvest.
+        units: unit of each output.
+        recipe_product_g: the same plant on the recipe alone.
+        optimum_product_g: the same plant with perfect knowledge.
+        constraint_violation_h: hours outside each judged limit.
+        hard_limits_violated: outputs that were outside a hard one.
+        lowest, highest: extremes of the judged outputs after the first fourteenth of the batch.
+        held_percent: share of cycles in which each tracked output was within half its scale of its
+            setpoint while the gases had room.
+        coverage_percent: share of cycles with the truth inside the estimate's 95 % band, by assay.
     """
 
     final_product_g: float
-    final_titre_g_per_L: float
-    harvest_volume_L: float
-    final_viability_percent: float
+    final: dict[str, float]
+    units: dict[str, str]
     recipe_product_g: float | None
     optimum_product_g: float | None
     constraint_violation_h: dict[str, float]
     hard_limits_violated: list[str]
-    lowest_glucose_mM: float
-    dissolved_oxygen_in_band_percent: float
+    lowest: dict[str, float]
+    highest: dict[str, float]
+    held_percent: dict[str, float]
     coverage_percent: dict[str, float]
     cycles: int
     modes: dict[str, int]
@@ -165,21 +176,21 @@ def achieved(
     """Judge a finished batch by its truth."""
     section = settings.document.simulation or SimulationSection(plant="")
     hours = {item.output: violation_h(truth, item) for item in section.limits}
-    setpoint = settings.control.gas.setpoints["dissolved_oxygen"]
-    settled = truth.time_h >= min(DAY_H, truth.time_h[-1])
+    settled = truth.time_h >= SETTLED_SHARE * truth.time_h[-1]
+    judged = {item.output: truth.output(item.output)[settled] for item in section.limits}
     return Achieved(
         final_product_g=truth.product_g,
-        final_titre_g_per_L=float(truth.output("titre")[-1]),
-        harvest_volume_L=float(truth.output("volume")[-1]),
-        final_viability_percent=float(truth.output("viability")[-1]),
+        final=final_outputs(settings, truth, truth.time_h[-1]),
+        units=output_units(settings),
         recipe_product_g=recipe.product_g if recipe else None,
         optimum_product_g=best.product_g if best else None,
         constraint_violation_h=hours,
         hard_limits_violated=[
             item.output for item in section.limits if item.hard and hours[item.output] > 0
         ],
-        lowest_glucose_mM=float(truth.output("glucose")[settled].min()),
-        dissolved_oxygen_in_band_percent=_in_band(truth, seen, setpoint.at),
+        lowest={name: float(values.min()) for name, values in judged.items()},
+        highest={name: float(values.max()) for name, values in judged.items()},
+        held_percent=_held(settings, truth, seen),
         coverage_percent=coverage(truth, seen),
         cycles=len(seen.times_h),
         modes=dict(seen.modes),
@@ -193,6 +204,21 @@ def achieved(
         config_hash=settings.config_hash,
         folder=str(folder),
     )
+
+
+def final_outputs(settings: Settings, truth: Truth, harvest_h: float) -> dict[str, float]:
+    """Assayed outputs and volume as they really were at harvest."""
+    names = [*(item.name for item in settings.estimation.assays), "volume"]
+    return {
+        name: float(np.interp(harvest_h, truth.time_h, truth.output(name)))
+        for name in names
+        if name in truth.output_names
+    }
+
+
+def output_units(settings: Settings) -> dict[str, str]:
+    """Unit of each output of the model."""
+    return {name: output.unit for name, output in settings.model.outputs_info.items()}
 
 
 def violation_h(truth: Truth, limit: JudgedLimit) -> float:
@@ -227,13 +253,23 @@ def coverage(truth: Truth, seen: Watch) -> dict[str, float]:
     return shares
 
 
-def _in_band(truth: Truth, seen: Watch, setpoint: Callable[[float], float]) -> float:
-    hours = np.array(seen.times_h)
-    true = np.interp(hours, truth.time_h, truth.output("dissolved_oxygen"))
-    wanted = np.array([setpoint(hour) for hour in hours])
-    free = ~np.array(seen.saturated)
-    held = np.abs(true - wanted) <= DO_BAND_PERCENT
-    return float(100 * held[free].mean()) if free.any() else float("nan")
+def _held(settings: Settings, truth: Truth, seen: Watch) -> dict[str, float]:
+    """How often each tracked output was held, in percent; nothing where the plant holds the gases.
+
+    Outputs that the simulated plant does not have cannot be judged.
+    """
+    gas = settings.control.gas
+    if gas is None:
+        return {}
+    hours, free = np.array(seen.times_h), ~np.array(seen.saturated)
+    shares = {}
+    for item in gas.problem.tracked:
+        if item.output in truth.output_names and free.any():
+            true = np.interp(hours, truth.time_h, truth.output(item.output))
+            wanted = np.array([gas.setpoints[item.output].at(hour) for hour in hours])
+            held = np.abs(true - wanted) <= HELD_SCALES * item.scale
+            shares[item.output] = float(100 * held[free].mean())
+    return shares
 
 
 def _saturated(settings: Settings, record: CycleRecord) -> bool:

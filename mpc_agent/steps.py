@@ -79,18 +79,20 @@ def plan_all(
             )
             usable[FEED] = attempts[FEED]
     feed = _choice(rooms, FEED, attempts, usable, now, readings)
-    situation = gas_situation(rooms.gas, rooms.control.gas, estimate, now, feed.values)
-    attempts[GAS] = rooms.gas.solve(situation, usable.get(GAS))
-    if attempts[GAS].usable:
-        usable[GAS] = attempts[GAS]
-    gas = _choice(rooms, GAS, attempts, usable, now, readings)
+    choices = [feed]
+    if rooms.gas is not None and rooms.control.gas is not None:
+        situation = gas_situation(rooms.gas, rooms.control.gas, estimate, now, feed.values)
+        attempts[GAS] = rooms.gas.solve(situation, usable.get(GAS))
+        if attempts[GAS].usable:
+            usable[GAS] = attempts[GAS]
+        choices.append(_choice(rooms, GAS, attempts, usable, now, readings))
     return Planned(
         plans={**usable, **attempts},
         usable=usable,
         expected=expected,
-        wanted={**feed.values, **gas.values},
-        origin={FEED: feed.origin, GAS: gas.origin},
-        reasons=(feed.reason, gas.reason),
+        wanted={name: value for choice in choices for name, value in choice.values.items()},
+        origin={choice.problem: choice.origin for choice in choices},
+        reasons=tuple(choice.reason for choice in choices),
     )
 
 

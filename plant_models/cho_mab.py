@@ -25,15 +25,16 @@ from plant_models.dialect import Maths, Scalar
 from plant_models.gas_transfer import (
     AIR_OXYGEN,
     ATM_MMHG,
-    GAS_CONSTANT,
     Sparge,
     carbon_dioxide_transfer,
+    molar_energy,
     oxygen_transfer,
     ph,
     sparge,
     transfer_coefficient,
 )
 from plant_models.model import Input, Output, Parameter, PlantModel, State, record
+from plant_models.reference import ReferenceBatch, profile
 
 _XING = "Bioengineering 2018, 5(1):25, Table 2"
 _OURS = "ours"
@@ -63,20 +64,20 @@ _FULL_STATES = {
 }
 
 _CORE_INPUTS = {
-    "glucose_feed": Input("L/h", "glucose feed", 0.0, 2.0),
-    "amino_feed": Input("L/h", "amino-acid feed", 0.0, 2.0),
+    "glucose_feed": Input("L/h", "glucose feed", 0.0, 2.0, 0.0, 20.0),
+    "amino_feed": Input("L/h", "amino-acid feed", 0.0, 2.0, 0.0, 20.0),
 }
 
 _FULL_INPUTS = {
     **_CORE_INPUTS,
-    "base": Input("L/h", "sodium bicarbonate solution", 0.0, 1.0),
-    "air": Input("L/h", "air flow", 336.0, 300.0),
-    "oxygen": Input("L/h", "oxygen flow", 4.2, 300.0),
-    "carbon_dioxide": Input("L/h", "carbon dioxide flow", 0.0, 100.0),
-    "nitrogen": Input("L/h", "nitrogen flow", 0.0, 300.0),
-    "temperature": Input("degC", "broth temperature", 36.5, 36.5),
-    "pressure": Input("atm", "pressure at the sparger", 1.1, 1.0),
-    "power_per_volume": Input("W/m^3", "stirrer power input", 30.0, 30.0),
+    "base": Input("L/h", "sodium bicarbonate solution", 0.0, 1.0, 0.0, 10.0),
+    "air": Input("L/h", "air flow", 336.0, 300.0, 0.1, 2000.0),
+    "oxygen": Input("L/h", "oxygen flow", 4.2, 300.0, 0.0, 2000.0),
+    "carbon_dioxide": Input("L/h", "carbon dioxide flow", 0.0, 100.0, 0.0, 1000.0),
+    "nitrogen": Input("L/h", "nitrogen flow", 0.0, 300.0, 0.0, 2000.0),
+    "temperature": Input("degC", "broth temperature", 36.5, 36.5, 30.0, 40.0),
+    "pressure": Input("atm", "pressure at the sparger", 1.1, 1.0, 0.8, 3.0),
+    "power_per_volume": Input("W/m^3", "stirrer power input", 30.0, 30.0, 1.0, 300.0),
 }
 
 
@@ -170,27 +171,27 @@ _FULL_PARAMETERS = {
 }
 
 _CORE_OUTPUTS = {
-    "viable_cells": Output("1e9 cells/L", "viable cell density"),
-    "viability": Output("percent", "viable fraction of all cells"),
-    "glucose": Output("mmol/L", "glucose"),
-    "glutamine": Output("mmol/L", "glutamine"),
-    "lactate": Output("mmol/L", "lactate"),
-    "ammonia": Output("mmol/L", "ammonia"),
-    "titre": Output("g/L", "antibody titre"),
+    "viable_cells": Output("1e9 cells/L", "viable cell density", "assay"),
+    "viability": Output("percent", "viable fraction of all cells", "assay"),
+    "glucose": Output("mmol/L", "glucose", "assay"),
+    "glutamine": Output("mmol/L", "glutamine", "assay"),
+    "lactate": Output("mmol/L", "lactate", "assay"),
+    "ammonia": Output("mmol/L", "ammonia", "assay"),
+    "titre": Output("g/L", "antibody titre", "assay"),
+    "product_mass": Output("g", "antibody in the vessel"),
 }
 
 _FULL_OUTPUTS = {
     **_CORE_OUTPUTS,
-    "osmolality": Output("mmol/kg", "osmolality"),
-    "dissolved_oxygen": Output("percent", "dissolved oxygen, percent of air saturation"),
-    "pH": Output("1", "pH"),
-    "pCO2": Output("mmHg", "partial pressure of dissolved carbon dioxide"),
-    "weight": Output("kg", "broth weight"),
-    "capacitance": Output("pF/cm", "capacitance of viable cells"),
-    "off_gas_oxygen": Output("percent", "oxygen in the off-gas"),
-    "off_gas_carbon_dioxide": Output("percent", "carbon dioxide in the off-gas"),
+    "osmolality": Output("mmol/kg", "osmolality", "assay"),
+    "dissolved_oxygen": Output("percent", "dissolved oxygen, percent of air saturation", "online"),
+    "pH": Output("1", "pH", "online"),
+    "pCO2": Output("mmHg", "partial pressure of dissolved carbon dioxide", "online"),
+    "weight": Output("kg", "broth weight", "online"),
+    "capacitance": Output("pF/cm", "capacitance of viable cells", "online"),
+    "off_gas_oxygen": Output("percent", "oxygen in the off-gas", "online"),
+    "off_gas_carbon_dioxide": Output("percent", "carbon dioxide in the off-gas", "online"),
     "oxygen_margin": Output("mmol/L/h", "oxygen transfer minus uptake"),
-    "product_mass": Output("g", "antibody in the vessel"),
     "volume": Output("L", "broth volume"),
 }
 
@@ -228,23 +229,24 @@ def _core_growth(x: Any, p: Any) -> Scalar:
     )
 
 
-def _core_rates(x: Any, p: Any, growth: Scalar) -> Rates:
+def _core_rates(x: Any, p: Any, growth: Scalar, xp: Maths) -> Rates:
     """Rates of the core at a given growth rate (Xing 2010; 0.05 mmol/L guards are ours)."""
-    glucose = growth / p.Y_Xglc + p.m_glc * x.glucose / (x.glucose + 0.05)
+    glucose = growth / p.Y_Xglc + p.m_glc * x.glucose / (x.glucose + xp.quantity(0.05, "mmol/L"))
     return Rates(
         growth=growth,
         death=p.k_d * (x.lactate / (p.KD_lac + x.lactate)) * (x.ammonia / (p.KD_amm + x.ammonia)),
         glucose=glucose,
         glutamine=growth / p.Y_Xgln + p.a1 * x.glutamine / (p.a2 + x.glutamine),
         lactate=p.Y_lac * glucose,
-        ammonia=p.Y_amm * growth / p.Y_Xgln - p.r_amm * x.ammonia / (x.ammonia + 0.05),
+        ammonia=p.Y_amm * growth / p.Y_Xgln
+        - p.r_amm * x.ammonia / (x.ammonia + xp.quantity(0.05, "mmol/L")),
         product=p.Q_mAb,
     )
 
 
 def _shifted_rates(x: Any, p: Any, growth: Scalar, xp: Maths) -> Rates:
     """Core rates with starvation death, glucose-dependent product and the lactate shift (ours)."""
-    core = _core_rates(x, p, growth)
+    core = _core_rates(x, p, growth, xp)
     producing = 1 / (1 + xp.exp(-(growth - p.mu_shift) / p.mu_shift_width))
     uptake = p.q_lac_uptake * x.lactate / (p.K_lac + x.lactate)
     return core._replace(
@@ -276,23 +278,26 @@ def _balances(x: Any, u: Any, p: Any, rates: Rates, lysis: Scalar, flow: Scalar)
 
 def _core_rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
     """Core model: growth, death, yields, maintenance, balances."""
-    rates = _core_rates(x, p, _core_growth(x, p))
-    return _balances(x, u, p, rates, lysis=0.0, flow=u.glucose_feed + u.amino_feed)
+    rates = _core_rates(x, p, _core_growth(x, p), xp)
+    return _balances(
+        x, u, p, rates, lysis=xp.quantity(0.0, "1/h"), flow=u.glucose_feed + u.amino_feed
+    )
 
 
-def _viability(x: Any) -> Scalar:
-    return 100 * x.viable_cells / (x.viable_cells + x.dead_cells)
+def _viability(x: Any, xp: Maths) -> Scalar:
+    return xp.quantity(100.0, "percent") * x.viable_cells / (x.viable_cells + x.dead_cells)
 
 
 def _core_outputs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
     return CoreOutputs(
         viable_cells=x.viable_cells,
-        viability=_viability(x),
+        viability=_viability(x, xp),
         glucose=x.glucose,
         glutamine=x.glutamine,
         lactate=x.lactate,
         ammonia=x.ammonia,
         titre=x.product,
+        product_mass=x.product * x.volume,
     )
 
 
@@ -314,10 +319,10 @@ def _gas_rates(x: Any, u: Any, p: Any, xp: Maths) -> GasRates:
     respiration = p.q_O2 * _oxygen_limitation(x, p, xp)
     return GasRates(
         oxygen_uptake=respiration * x.viable_cells,
-        oxygen_transfer=oxygen_transfer(x.oxygen, gas, kLa, p.H_O2, *vessel),
+        oxygen_transfer=oxygen_transfer(x.oxygen, gas, kLa, p.H_O2, *vessel, xp),
         carbon_dioxide_production=p.RQ * respiration * x.viable_cells,
         carbon_dioxide_stripping=carbon_dioxide_transfer(
-            x.carbon_dioxide, gas, kLa, p.H_CO2, *vessel
+            x.carbon_dioxide, gas, kLa, p.H_CO2, *vessel, xp
         ),
         gas=gas,
     )
@@ -329,13 +334,14 @@ def _oxygen_limitation(x: Any, p: Any, xp: Maths) -> Scalar:
     return oxygen / (p.K_O2 + oxygen)
 
 
-def _osmolality(x: Any) -> Scalar:
+def _osmolality(x: Any, xp: Maths) -> Scalar:
     """mOsm/kg: inert osmolytes plus metabolites, lactate and ammonia with counter-ions (ours)."""
-    return x.osmolytes + x.glucose + x.glutamine + 2 * x.lactate + 2 * x.ammonia
+    solutes = x.osmolytes + x.glucose + x.glutamine + 2 * x.lactate + 2 * x.ammonia
+    return solutes / xp.quantity(1.0, "kg/L")
 
 
-def _pco2(x: Any, p: Any) -> Scalar:
-    return ATM_MMHG * x.carbon_dioxide / p.H_CO2
+def _pco2(x: Any, p: Any, xp: Maths) -> Scalar:
+    return xp.quantity(ATM_MMHG, "mmHg/atm") * x.carbon_dioxide / p.H_CO2
 
 
 def _with_gas(core: Any, x: Any, u: Any, p: Any, rates: Rates, xp: Maths) -> Any:
@@ -345,6 +351,10 @@ def _with_gas(core: Any, x: Any, u: Any, p: Any, rates: Rates, xp: Maths) -> Any
     base = u.base / x.volume
     dilution = feed + base
     strong_ions = (rates.ammonia - rates.lactate) * x.viable_cells
+    # Ions that bind carbon dioxide as bicarbonate take no more than there is.
+    present = x.carbon_dioxide / (x.carbon_dioxide + xp.quantity(1e-4, "mmol/L"))
+    bound = xp.maximum(strong_ions, 0.0) * present + xp.minimum(strong_ions, 0.0)
+    feed_carbon_dioxide = xp.quantity(1.0, "mmol/L")
     osmolytes_fed = (
         u.glucose_feed * p.glucose_feed_osmolytes + u.amino_feed * p.amino_feed_osmolytes
     ) / x.volume
@@ -353,8 +363,8 @@ def _with_gas(core: Any, x: Any, u: Any, p: Any, rates: Rates, xp: Maths) -> Any
         oxygen=exchange.oxygen_transfer - exchange.oxygen_uptake - dilution * x.oxygen,
         carbon_dioxide=exchange.carbon_dioxide_production
         - exchange.carbon_dioxide_stripping
-        - strong_ions
-        + feed * (1 - x.carbon_dioxide)
+        - bound
+        + feed * (feed_carbon_dioxide - x.carbon_dioxide)
         - base * x.carbon_dioxide,
         alkalinity=strong_ions
         + feed * (p.feed_alkalinity - x.alkalinity)
@@ -375,7 +385,7 @@ def _control_rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
     u = _delivered(u, p)
     rates = _shifted_rates(x, p, _core_growth(x, p), xp)
     flow = u.glucose_feed + u.amino_feed + u.base
-    return _with_gas(_balances(x, u, p, rates, 0.0, flow), x, u, p, rates, xp)
+    return _with_gas(_balances(x, u, p, rates, xp.quantity(0.0, "1/h"), flow), x, u, p, rates, xp)
 
 
 def _environment(x: Any, u: Any, p: Any, xp: Maths) -> Scalar:
@@ -386,8 +396,8 @@ def _environment(x: Any, u: Any, p: Any, xp: Maths) -> Scalar:
     """
     temperature = xp.exp(-(((u.temperature - p.T_optimum) / p.T_width) ** 2))
     acidity = xp.exp(-(((ph(x.carbon_dioxide, x.alkalinity, xp) - p.pH_optimum) / p.pH_width) ** 2))
-    carbon_dioxide = 1 / (1 + (_pco2(x, p) / p.pCO2_half) ** 4)
-    osmolality = 1 / (1 + xp.exp((_osmolality(x) - p.osmolality_half) / p.osmolality_width))
+    carbon_dioxide = 1 / (1 + (_pco2(x, p, xp) / p.pCO2_half) ** 4)
+    osmolality = 1 / (1 + xp.exp((_osmolality(x, xp) - p.osmolality_half) / p.osmolality_width))
     return temperature * acidity * carbon_dioxide * _oxygen_limitation(x, p, xp) * osmolality
 
 
@@ -406,29 +416,83 @@ def _full_outputs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
     """Outputs; off-gas from a steady gas phase, oxygen margin is transfer minus uptake."""
     exchange = _gas_rates(x, u, p, xp)
     gas = exchange.gas
-    litres_per_mmol = GAS_CONSTANT * (u.temperature + 273.15) / u.pressure
-    exchanged = x.volume * litres_per_mmol / gas.flow
+    exchanged = x.volume * molar_energy(u.temperature, xp) / u.pressure / gas.flow
+    percent = xp.quantity(100.0, "percent")
     return FullOutputs(
         viable_cells=x.viable_cells,
-        viability=_viability(x),
+        viability=_viability(x, xp),
         glucose=x.glucose,
         glutamine=x.glutamine,
         lactate=x.lactate,
         ammonia=x.ammonia,
         titre=x.product,
-        osmolality=_osmolality(x),
-        dissolved_oxygen=100 * x.oxygen / (AIR_OXYGEN * p.H_O2),
+        product_mass=x.product * x.volume,
+        osmolality=_osmolality(x, xp),
+        dissolved_oxygen=xp.quantity(100.0, "percent/atm") * x.oxygen / (AIR_OXYGEN * p.H_O2),
         pH=ph(x.carbon_dioxide, x.alkalinity, xp),
-        pCO2=_pco2(x, p),
+        pCO2=_pco2(x, p, xp),
         weight=p.density * x.volume,
         capacitance=p.cell_capacitance * x.viable_cells,
-        off_gas_oxygen=100 * (gas.oxygen - exchange.oxygen_transfer * exchanged),
-        off_gas_carbon_dioxide=100
+        off_gas_oxygen=percent * (gas.oxygen - exchange.oxygen_transfer * exchanged),
+        off_gas_carbon_dioxide=percent
         * (gas.carbon_dioxide + exchange.carbon_dioxide_stripping * exchanged),
         oxygen_margin=exchange.oxygen_transfer - exchange.oxygen_uptake,
-        product_mass=x.product * x.volume,
         volume=x.volume,
     )
+
+
+_VALIDITY = (
+    "Fed-batch at 36 to 37.5 degC with glucose up to about 60 mmol/L and viable cells up to about "
+    "30e9/L. The numbers are one published cell line's: fit them to your own before relying on "
+    "them. There is no cell lysis in core and control; temperature, pH, carbon dioxide and "
+    "osmolality act on growth in the full model only."
+)
+
+_CORE_EQUATIONS = {
+    "growth": "mu = mu_max GLC/(K_glc+GLC) GLN/(K_gln+GLN) KI_lac/(KI_lac+LAC) "
+    "KI_amm/(KI_amm+AMM)  [Xing 2010]",
+    "death": "mu_d = k_d LAC/(KD_lac+LAC) AMM/(KD_amm+AMM)  [Xing 2010]",
+    "glucose uptake": "q_glc = mu/Y_Xglc + m_glc GLC/(GLC+0.05)  [Xing 2010; guard ours]",
+    "glutamine uptake": "q_gln = mu/Y_Xgln + a1 GLN/(a2+GLN)  [Xing 2010]",
+    "lactate": "q_lac = Y_lac q_glc  [Xing 2010]",
+    "ammonia": "q_amm = Y_amm mu/Y_Xgln - r_amm AMM/(AMM+0.05)  [Xing 2010; guard ours]",
+    "balances": "d(c)/dt = q Xv + sum F/V (c_feed - c), dV/dt = sum F",
+}
+
+_FULL_EQUATIONS = {
+    **_CORE_EQUATIONS,
+    "starvation": "mu_d += k_starve K_starve/(K_starve+GLC)  [ours]",
+    "lactate shift": "q_lac = s Y_lac q_glc - (1-s) q_lac_uptake LAC/(K_lac+LAC), "
+    "s = 1/(1+exp(-(mu-mu_shift)/mu_shift_width))  [ours]",
+    "product": "q_P = Q_mAb GLC/(K_product+GLC)  [ours]",
+    "oxygen transfer": "OTR = (H_O2 p y_O2 - O)/(1/kLa + H_O2 R T V/Q)  [bubble depletion]",
+    "kLa": "kLa = 3600 k_kLa (P/V)^0.4 v_s^0.5  [van 't Riet 1979]",
+    "pH": "H^2 + S H - (K1 C + Kw) = 0  [charge balance]",
+}
+
+_FEED_STRETCHES = ((0.0, 0.0), (72.0, 0.03), (144.0, 0.04), (240.0, 0.03))
+"""From this hour on, both feeds together in initial volumes per day."""
+
+_GAS_STRETCHES = ((6.72, 20.0), (50.4, 10.0), (151.2, 0.0), (168.0, 0.0))
+"""Oxygen and carbon dioxide in L/h: oxygen falls to 2 % of air saturation on day 5."""
+
+_CORE_FEEDS = tuple(
+    (hour, {"glucose_feed": 2 / 3 * share * 1400 / 24, "amino_feed": 1 / 3 * share * 1400 / 24})
+    for hour, share in _FEED_STRETCHES
+)
+
+_FULL_FEEDS = tuple(
+    (hour, {**feeds, "base": feeds["amino_feed"] * 0.15, "oxygen": oxygen, "carbon_dioxide": gas})
+    for (hour, feeds), (oxygen, gas) in zip(_CORE_FEEDS, _GAS_STRETCHES, strict=True)
+)
+
+
+def _reference(meaning: str, rows: tuple[tuple[float, dict[str, float]], ...]) -> ReferenceBatch:
+    """Fourteen days on these inputs."""
+    inputs = FullInputs if "base" in rows[0][1] else CoreInputs
+    table = _FULL_INPUTS if "base" in rows[0][1] else _CORE_INPUTS
+    nominal = inputs(*(item.nominal for item in table.values()))
+    return ReferenceBatch(meaning, 336.0, 1.0, profile(nominal, rows))
 
 
 CORE = PlantModel(
@@ -445,9 +509,14 @@ CORE = PlantModel(
     inputs=_CORE_INPUTS,
     parameters=_CORE_PARAMETERS,
     outputs_info=_CORE_OUTPUTS,
+    validity=_VALIDITY,
+    equations=_CORE_EQUATIONS,
     volume="volume",
     volume_flows=("glucose_feed", "amino_feed"),
+    product="product_mass",
+    shown=("viable_cells", "glucose", "titre"),
     substeps_per_h=10,
+    reference=_reference("two feeds, as recipe R1", _CORE_FEEDS),
 )
 
 CONTROL = PlantModel(
@@ -464,9 +533,14 @@ CONTROL = PlantModel(
     inputs=_FULL_INPUTS,
     parameters=_CONTROL_PARAMETERS,
     outputs_info=_FULL_OUTPUTS,
+    validity=_VALIDITY,
+    equations=_FULL_EQUATIONS,
     volume="volume",
     volume_flows=("glucose_feed", "amino_feed", "base"),
+    product="product_mass",
+    shown=("viable_cells", "glucose", "titre"),
     substeps_per_h=60,
+    reference=_reference("two feeds and gas in four stretches", _FULL_FEEDS),
 )
 
 FULL = PlantModel(
@@ -483,7 +557,12 @@ FULL = PlantModel(
     inputs=_FULL_INPUTS,
     parameters=_FULL_PARAMETERS,
     outputs_info=_FULL_OUTPUTS,
+    validity=_VALIDITY,
+    equations=_FULL_EQUATIONS,
     volume="volume",
     volume_flows=("glucose_feed", "amino_feed", "base"),
+    product="product_mass",
+    shown=("viable_cells", "glucose", "titre"),
     substeps_per_h=600,
+    reference=_reference("two feeds and gas in four stretches", _FULL_FEEDS),
 )

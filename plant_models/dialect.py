@@ -1,8 +1,13 @@
-"""The nine words of maths a model may use, spoken by three engines.
+"""The words of maths a model may use, spoken by three engines.
 
 A model's equations use arithmetic on scalars and the words of `Maths`. The same text then runs in
 NumPy (simulation), CasADi (optimisation) and JAX (estimation), Jacobians included. Anything else
 (`math.exp`, a Python `if` on a state) would fail or, worse, silently give `nan` on one of them.
+
+Two words are about units. `quantity(0.05, "mmol/L")` is a constant with a unit, `number(x, "degC")`
+is what a quantity reads in a unit, for correlations that take bare numbers. The three engines
+compute with the numbers alone; a fourth (`plant_models.units`) computes with the units as well and
+finds every sum, factor and result that does not fit.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,6 +39,18 @@ class Maths:
     maximum: Callable[[Scalar, Scalar], Scalar]
     minimum: Callable[[Scalar, Scalar], Scalar]
     where: Callable[[Scalar, Scalar, Scalar], Scalar]
+    quantity: Callable[[float, str], Scalar]
+    number: Callable[[Scalar, str], Scalar]
+
+
+def _bare_quantity(value: float, unit: str) -> Scalar:
+    """A constant whose unit is for the reader and for the check of units."""
+    return value
+
+
+def _bare_number(value: Scalar, unit: str) -> Scalar:
+    """A quantity that is a bare number already, in this unit."""
+    return value
 
 
 NUMPY = Maths(
@@ -47,6 +64,8 @@ NUMPY = Maths(
     maximum=numpy.maximum,
     minimum=numpy.minimum,
     where=numpy.where,
+    quantity=_bare_quantity,
+    number=_bare_number,
 )
 
 JAX = Maths(
@@ -60,6 +79,8 @@ JAX = Maths(
     maximum=jax.numpy.maximum,
     minimum=jax.numpy.minimum,
     where=jax.numpy.where,
+    quantity=_bare_quantity,
+    number=_bare_number,
 )
 
 CASADI = Maths(
@@ -73,6 +94,8 @@ CASADI = Maths(
     maximum=casadi.fmax,
     minimum=casadi.fmin,
     where=casadi.if_else,
+    quantity=_bare_quantity,
+    number=_bare_number,
 )
 
 ENGINES = (NUMPY, JAX, CASADI)

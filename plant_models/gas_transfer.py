@@ -56,8 +56,17 @@ def transfer_coefficient(
         k_kLa: correlation constant, 0.026 in the source.
         xp: engine.
     """
-    superficial_velocity = flow / 3.6e6 / (pi * vessel_diameter**2 / 4)
-    return 3600 * k_kLa * xp.exp(0.4 * xp.log(power_per_volume)) * xp.sqrt(superficial_velocity)
+    cubic_metres = flow / xp.quantity(3.6e6, "L/h/(m^3/s)")
+    velocity = xp.number(cubic_metres / (pi * vessel_diameter**2 / 4), "m/s")
+    power = xp.number(power_per_volume, "W/m^3")
+    per_hour = xp.quantity(3600.0, "s/h") * k_kLa
+    return per_hour * xp.exp(0.4 * xp.log(power)) * xp.sqrt(velocity)
+
+
+def molar_energy(temperature: Scalar, xp: Maths) -> Scalar:
+    """Gas constant times absolute temperature, L atm/mmol, of a temperature in degC."""
+    kelvin = xp.quantity(1.0, "K") * (xp.number(temperature, "degC") + 273.15)
+    return xp.quantity(GAS_CONSTANT, "L*atm/mmol/K") * kelvin
 
 
 def oxygen_transfer(
@@ -68,6 +77,7 @@ def oxygen_transfer(
     pressure: Scalar,
     temperature: Scalar,
     volume: Scalar,
+    xp: Maths,
 ) -> Scalar:
     """Oxygen transfer rate into the broth, mmol/(L h).
 
@@ -81,8 +91,9 @@ def oxygen_transfer(
         pressure: atm.
         temperature: degC.
         volume: L.
+        xp: engine.
     """
-    depletion = H_O2 * GAS_CONSTANT * (temperature + 273.15) * volume / gas.flow
+    depletion = H_O2 * molar_energy(temperature, xp) * volume / gas.flow
     return (H_O2 * pressure * gas.oxygen - dissolved) / (1 / kLa + depletion)
 
 
@@ -94,13 +105,14 @@ def carbon_dioxide_transfer(
     pressure: Scalar,
     temperature: Scalar,
     volume: Scalar,
+    xp: Maths,
 ) -> Scalar:
     """Carbon dioxide stripping rate out of the broth, mmol/(L h).
 
     As `oxygen_transfer`, with 0.95 kLa; at scale the second resistance (gas flow) dominates, which
     reproduces the removal rate that Gray et al. (1996) measured in 500 L.
     """
-    depletion = H_CO2 * GAS_CONSTANT * (temperature + 273.15) * volume / gas.flow
+    depletion = H_CO2 * molar_energy(temperature, xp) * volume / gas.flow
     return (dissolved - H_CO2 * pressure * gas.carbon_dioxide) / (1 / (0.95 * kLa) + depletion)
 
 
@@ -114,7 +126,9 @@ def ph(carbon_dioxide: Scalar, alkalinity: Scalar, xp: Maths) -> Scalar:
         alkalinity: strong-ion difference S, mmol/L (positive).
         xp: engine.
     """
-    acid = 10**-6.1 * carbon_dioxide / 1000 + 3e-14
-    strong_ions = alkalinity / 1000
+    per_mole = xp.quantity(1000.0, "mmol/mol")
+    dissociation = xp.quantity(10**-6.1, "mol/L")
+    acid = dissociation * carbon_dioxide / per_mole + xp.quantity(3e-14, "mol^2/L^2")
+    strong_ions = alkalinity / per_mole
     hydrogen = 2 * acid / (strong_ions + xp.sqrt(strong_ions * strong_ions + 4 * acid))
-    return -xp.log(hydrogen) / 2.302585092994046
+    return -xp.log(xp.number(hydrogen, "mol/L")) / 2.302585092994046

@@ -2,10 +2,27 @@
 
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Literal, TypeAlias
 
 from plant_models.dialect import Maths, Vector
+from plant_models.reference import ReferenceBatch
+
+
+class Method(StrEnum):
+    """How the common integrator steps a model; its author chooses by the fastest mode."""
+
+    EXPLICIT = "explicit"
+    """Classical Runge-Kutta, fourth order: cheap, stable while step times fastest rate is below
+    2.78."""
+
+    IMPLICIT = "implicit"
+    """RODAS3, third order, L-stable: for modes that are much faster than what matters."""
+
+
+Measured: TypeAlias = Literal["online", "assay", "computed"]
+"""How an output is usually known: by a probe, by the laboratory, or not at all."""
 
 
 def record(name: str, fields: Iterable[str]) -> type[Any]:
@@ -43,12 +60,16 @@ class Input:
         meaning: what it is.
         nominal: value used when nothing else is said.
         scale: typical size.
+        lower: smallest admissible value: within both bounds the equations hold.
+        upper: largest admissible value.
     """
 
     unit: str
     meaning: str
     nominal: float
     scale: float
+    lower: float
+    upper: float
 
 
 @dataclass(frozen=True)
@@ -76,10 +97,17 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Output:
-    """One quantity computed from state and input: what a sensor or an assay would show."""
+    """One quantity computed from state and input: what a sensor or an assay would show.
+
+    Attributes:
+        unit: unit of the value, as pint reads it.
+        meaning: what it is.
+        measured: how it is usually known.
+    """
 
     unit: str
     meaning: str
+    measured: Measured = "computed"
 
 
 # Inside the class, `State` is the model's own NamedTuple.
@@ -97,19 +125,33 @@ class PlantModel:
         name: how a configuration names it.
         organism: what grows.
         source: papers and tables the equations and values come from.
+        validity: where the equations hold and where not, in words.
+        equations: the main equations as text with their number in the source, keyed by what they
+            give; for people, who find the exact form in `rhs`.
         rhs: `rhs(x, u, p, xp)` gives the time derivatives, 1/h, in the order of the states.
         outputs: `outputs(x, u, p, xp)` gives the outputs in their order.
         states, inputs, parameters, outputs_info: what each field means, keyed by field name.
-        volume: name of the state that holds the volume; its rate is the sum of `volume_flows`.
+        volume: name of the state that holds the volume; its rate is the sum of `volume_flows` less
+            `volume_loss`.
         volume_flows: inputs that add volume, each as much as the parameter `NAME_gain` says where
             the model has one.
-        substeps_per_h: Runge-Kutta steps per hour that keep the common integrator stable and, on
-            the reference recipe, within 1e-6 of a tight reference.
+        volume_loss: output that tells how fast volume is lost (evaporation, withdrawal), if any.
+        product: output that a batch is judged by, in grams.
+        shown: outputs that people look at first.
+        substeps_per_h: steps per hour that keep the common integrator stable and, on the reference
+            batch, within `accuracy` of a tight reference.
+        reference: the batch that shows the model as published.
+        method: how the common integrator steps it.
+        accuracy: largest difference between the common integrator and a tight one on the reference
+            batch, in units of each state's scale.
+        undiluted: states per volume that liquid flows do not dilute, each with the reason.
     """
 
     name: str
     organism: str
     source: str
+    validity: str
+    equations: Mapping[str, str]
     State: type[Any]
     Inputs: type[Any]
     Parameters: type[Any]
@@ -122,7 +164,14 @@ class PlantModel:
     outputs_info: Mapping[str, Output]
     volume: str
     volume_flows: tuple[str, ...]
+    product: str
     substeps_per_h: int
+    reference: ReferenceBatch
+    method: Method = Method.EXPLICIT
+    accuracy: float = 1e-6
+    volume_loss: str | None = None
+    shown: tuple[str, ...] = ()
+    undiluted: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse a model whose tables and NamedTuples do not name the same fields."""

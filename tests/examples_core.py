@@ -21,6 +21,7 @@ from mpc_agent.estimation.settings import (
 from plant_models.cho_mab import CORE
 from plant_models.dialect import Maths
 from plant_models.model import Input, Output, Parameter, PlantModel, State, record
+from plant_models.reference import ReferenceBatch, profile
 
 Floats = NDArray[np.float64]
 
@@ -42,16 +43,19 @@ def small_model(
     substeps_per_h: int,
 ) -> PlantModel:
     """A model from its equations; its volume is the state and its feed the input named so."""
-    kinds = {
+    kinds: dict[str, Any] = {
         "State": record("State", states),
         "Inputs": record("Inputs", inputs),
         "Parameters": record("Parameters", parameters),
         "Outputs": record("Outputs", output_names),
     }
+    nominal = kinds["Inputs"](*(item.nominal for item in inputs.values()))
     return PlantModel(
         name=name,
         organism="none",
         source="tests",
+        validity="tests",
+        equations={},
         rhs=lambda x, u, p, xp: kinds["State"](*rhs(x, u, p, xp)),
         outputs=lambda x, u, p, xp: kinds["Outputs"](*outputs(x, u, p, xp)),
         states=states,
@@ -63,7 +67,9 @@ def small_model(
         outputs_info={key: Output("1", key) for key in output_names},
         volume="volume",
         volume_flows=("feed",),
+        product=output_names[-1],
         substeps_per_h=substeps_per_h,
+        reference=ReferenceBatch("a day", 24.0, 1.0, profile(nominal, [(0.0, {})])),
         **kinds,
     )
 
@@ -116,7 +122,7 @@ LINEAR = small_model(
         "volume": State("L", "volume", 10.0, 10.0, -1e9, 1e9),
         **{name: State("1", name, 1.0, 1.0, -1e9, 1e9) for name in ("a", "b", "c")},
     },
-    inputs={"feed": Input("L/h", "feed", 0.1, 1.0)},
+    inputs={"feed": Input("L/h", "feed", 0.1, 1.0, 0.0, 10.0)},
     parameters={"unused": 1.0},
     output_names=("level", "first", "second", "assay"),
     substeps_per_h=60,
@@ -228,7 +234,7 @@ BATCH_REACTOR = small_model(
         "substrate": State("g/L", "substrate", 0.5, 1.0, 0.0, 200.0),
         "product": State("g/L", "product", 0.0, 1.0, 0.0, 100.0),
     },
-    inputs={"feed": Input("L/h", "feed", 0.0, 1.0)},
+    inputs={"feed": Input("L/h", "feed", 0.0, 1.0, 0.0, 10.0)},
     parameters={
         "mu_m": 0.02,
         "K_m": 0.05,

@@ -32,6 +32,7 @@ VIEW = CycleView(
         "titre": Estimated(0.5, 0.1, "g/L"),
         "pH": Estimated(None, None, "1"),
     },
+    shown=("viable_cells", "glucose", "titre"),
     expected={"plan": Forecast(4950.4, 100.0), "recipe": Forecast(4820.0, 90.0)},
     solves=(
         Solve("feed", "SOLVED", 12, 1_767_643_200.0),

@@ -38,6 +38,7 @@ def test_sections_become_the_settings_of_the_rooms() -> None:
     assert found.estimation.initial["volume"] == 1400
     assert [signal.name for signal in found.estimation.signals][:2] == ["dissolved_oxygen", "pH"]
     feed, gas = found.control.feed, found.control.gas
+    assert gas is not None
     assert feed.problem.decided == ("glucose_feed", "amino_feed")
     assert feed.problem.maximise == "product_mass"
     assert [limit.hard for limit in feed.problem.limits] == [False, False, True]
@@ -85,6 +86,7 @@ def test_environment_overrides_single_keys() -> None:
     assert found.document.cycle.period_s == 300
     assert found.document.cycle.target_mode is Mode.SHADOW
     assert found.control.feed.problem.limits[0].upper == 45
+    assert found.control.gas is not None
     assert found.control.gas.setpoints["pCO2"].at(50) == 75
     assert found.document.tags.measured["pH"].max_age_s == 120
     assert found.estimation.parameters["mu_max"] == 0.04

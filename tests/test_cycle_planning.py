@@ -7,6 +7,8 @@ import pytest
 
 from controllers.nmpc import Nmpc
 from controllers.plan import SolveStatus
+from controllers.recipe import Recipe
+from controllers.settings import GasSettings
 from mpc_agent.cycle import decide
 from mpc_agent.memory import Decision, Memory, Rooms
 from mpc_agent.planning import (
@@ -51,6 +53,13 @@ def now(batch: Batch, last: Decision) -> Situated:
 # ------------------------------------------------------------------ when
 
 
+def gas_rooms(rooms: Rooms) -> tuple[Nmpc, GasSettings]:
+    """The tracking problem, which the demo has."""
+    assert rooms.gas is not None
+    assert rooms.control.gas is not None
+    return rooms.gas, rooms.control.gas
+
+
 def sampled(decision: Decision, verdict: Verdict) -> Decision:
     """The decision with one sample of this verdict in its estimate."""
     sample = Sample("glucose", 20.0, "mmol/L", 0.0, 0.0, "lab")
@@ -66,8 +75,8 @@ def sampled(decision: Decision, verdict: Verdict) -> Decision:
         (600.0, Verdict.OK, 4.0, True),
         (600.0, Verdict.GATED, 4.0, False),
         (600.0, Verdict.STALE, 4.0, False),
-        (1e5, Verdict.OK, 0.99, False),
-        (1e5, None, 1.01, True),
+        (1e5, Verdict.OK, 0.005, False),
+        (1e5, None, 0.01, True),
     ],
 )
 def test_feeds_are_planned_when_time_is_up_or_the_lab_tells_news(
@@ -103,53 +112,72 @@ def test_the_feed_problem_starts_here_and_ends_at_harvest(
     situation = feed_situation(nmpc, rooms.recipe, last.estimate, now, None)
     assert situation.piece_h * nmpc.problem.pieces == pytest.approx(4.0)
     np.testing.assert_array_equal(situation.state, last.estimate.mean[: len(model.states)])
-    given = dict(zip(model.input_names, situation.given, strict=True))
+    assert situation.given.shape == (nmpc.problem.pieces, len(model.inputs))
+    given = dict(zip(model.input_names, situation.given[-1], strict=True))
     assert [given[name] for name in model.volume_flows] == [0.0, 0.0, 0.0]
     assert given["air"] == now.inputs[model.input_names.index("air")]
     in_force = [now.setpoints[name] for name in nmpc.problem.decided]
     np.testing.assert_array_equal(situation.previous, in_force)
     hour = now.batch_h + 0.5 * situation.piece_h
-    assert situation.guess[0].tolist() == [rooms.recipe.rate(n, hour) for n in nmpc.problem.decided]
+    expected = [rooms.recipe.rate(name, hour) for name in nmpc.problem.decided]
+    assert situation.guess[0] == pytest.approx(expected, rel=1e-12)
     assert situation.output_deviation is None
+
+
+def test_what_the_recipe_says_of_other_inputs_is_expected_piece_by_piece(
+    batch: Batch, last: Decision, now: Situated
+) -> None:
+    """Base at 3 L/h for the first of the four hours left; its amount is kept, whatever the grid."""
+    nmpc, model = batch.rooms.feed, batch.rooms.feed.problem.model
+    given = {**batch.rooms.recipe.rates}
+    end_h = now.batch_h + now.remaining_h
+    times_h, base = [0.0, now.batch_h, now.batch_h + 1.0], [0.0, 3.0, 0.0]
+    feeds = {name: [float(rates[0])] * 3 for name, rates in given.items()}
+    recipe = Recipe.from_rows(times_h, end_h, {**feeds, "base": base})
+    situation = feed_situation(nmpc, recipe, last.estimate, now, None)
+    column = situation.given[:, model.input_names.index("base")]
+    assert column.sum() * situation.piece_h == pytest.approx(3.0)
+    assert column[0] == pytest.approx(3.0)
+    assert column[-1] == 0.0
 
 
 def test_the_gas_problem_knows_the_feeds_to_come_and_the_setpoints_of_the_hour(
     batch: Batch, last: Decision, now: Situated
 ) -> None:
-    rooms = batch.rooms
-    model = rooms.gas.problem.model
+    gas, settings = gas_rooms(batch.rooms)
+    model = gas.problem.model
     situation = gas_situation(
-        rooms.gas, rooms.control.gas, last.estimate, now, {"glucose_feed": 3.0, "amino_feed": 1.5}
+        gas, settings, last.estimate, now, {"glucose_feed": 3.0, "amino_feed": 1.5}
     )
     given = dict(zip(model.input_names, situation.given, strict=True))
     assert (given["glucose_feed"], given["amino_feed"]) == (3.0, 1.5)
     targets = {
         item.output: value
-        for item, value in zip(rooms.gas.problem.tracked, situation.setpoints, strict=True)
+        for item, value in zip(gas.problem.tracked, situation.setpoints, strict=True)
     }
-    schedule = rooms.control.gas.setpoints
+    schedule = settings.setpoints
     assert targets == {name: schedule[name].at(now.batch_h) for name in targets}
-    assert situation.piece_h == rooms.control.gas.piece_s / 3600
+    assert situation.piece_h == settings.piece_s / 3600
 
 
 def test_where_no_setpoint_is_known_what_flows_is_in_force(
     batch: Batch, last: Decision, now: Situated
 ) -> None:
-    rooms = batch.rooms
+    gas, settings = gas_rooms(batch.rooms)
     unknown = replace(now, setpoints={})
-    situation = gas_situation(rooms.gas, rooms.control.gas, last.estimate, unknown, {})
-    names = rooms.gas.problem.model.input_names
-    flowing = [now.inputs[names.index(name)] for name in rooms.gas.problem.decided]
+    situation = gas_situation(gas, settings, last.estimate, unknown, {})
+    names = gas.problem.model.input_names
+    flowing = [now.inputs[names.index(name)] for name in gas.problem.decided]
     assert situation.previous.tolist() == flowing
 
 
 def test_the_plants_ranges_reach_the_problems(batch: Batch, last: Decision, now: Situated) -> None:
-    rooms = batch.rooms
-    assert set(now.limits) == set(rooms.safety.input_limits)
+    gas, settings = gas_rooms(batch.rooms)
+    assert set(now.limits) == set(batch.rooms.safety.input_limits)
     narrow = replace(now, limits={"air": (100.0, 200.0)})
-    situation = gas_situation(rooms.gas, rooms.control.gas, last.estimate, narrow, {})
+    situation = gas_situation(gas, settings, last.estimate, narrow, {})
     assert situation.input_bounds is not None
-    place = rooms.gas.problem.decided.index("air")
+    place = gas.problem.decided.index("air")
     assert situation.input_bounds[place].tolist() == [100.0, 200.0]
     assert np.isinf(np.delete(situation.input_bounds, place, axis=0)).all()
 
@@ -239,7 +267,7 @@ def refusing(batch: Batch) -> Rooms:
     return replace(
         rooms,
         feed=Nmpc(replace(rooms.feed.problem, defect_max=1e-15)),
-        gas=Nmpc(replace(rooms.gas.problem, defect_max=1e-15)),
+        gas=Nmpc(replace(gas_rooms(rooms)[0].problem, defect_max=1e-15)),
     )
 
 

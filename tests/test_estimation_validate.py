@@ -24,7 +24,10 @@ SIGNAL = SignalSettings(
     max_rate_per_h=10.0,
     frozen_after_s=3600.0,
 )
-INPUTS = {"feed": Input("L/h", "feed", 0.5, 2.0), "air": Input("L/h", "air", 84.0, 300.0)}
+INPUTS = {
+    "feed": Input("L/h", "feed", 0.5, 2.0, 0.0, 20.0),
+    "air": Input("L/h", "air", 84.0, 300.0, 0.1, 2000.0),
+}
 SEEN = SignalMemory(
     accepted=np.array([20.0]),
     accepted_at_s=np.array([NOW_S - 600]),

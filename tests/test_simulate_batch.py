@@ -119,13 +119,17 @@ def test_the_figures_are_those_of_the_truth(compared: Simulated) -> None:
     truth = Truth.load(Path(compared.achieved.folder) / TRUTH_NAME)
     achieved = compared.achieved
     assert achieved.final_product_g == truth.product_g
-    assert achieved.final_titre_g_per_L == truth.output("titre")[-1]
-    assert achieved.harvest_volume_L == truth.output("volume")[-1]
+    assert achieved.final["titre"] == truth.output("titre")[-1]
+    assert achieved.final["volume"] == truth.output("volume")[-1]
     assert achieved.final_product_g == pytest.approx(
-        achieved.final_titre_g_per_L * achieved.harvest_volume_L
+        achieved.final["titre"] * achieved.final["volume"]
     )
-    # A batch of half a day is judged at its end.
-    assert achieved.lowest_glucose_mM == truth.output("glucose")[-1]
+    settled = truth.time_h >= truth.time_h[-1] / 14
+    assert achieved.lowest["glucose"] == truth.output("glucose")[settled].min()
+    assert achieved.highest["glucose"] == truth.output("glucose")[settled].max()
+    assert set(achieved.held_percent) == {"dissolved_oxygen", "pCO2"}
+    assert achieved.held_percent["dissolved_oxygen"] > 90
+    assert achieved.units["titre"] == "g/L"
 
 
 def test_perfect_knowledge_beats_the_recipe_and_the_agent(compared: Simulated) -> None:

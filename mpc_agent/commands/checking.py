@@ -63,7 +63,8 @@ def check_config(config: Path) -> CheckResult:
 def _summary(settings: Settings) -> list[str]:
     document, control, driver = settings.document, settings.control, settings.driver
     where = getattr(driver, "endpoint", "the simulated plant in process")
-    feed, gas = control.feed.problem, control.gas.problem
+    feed, gas = control.feed.problem, document.control.gas
+    held = [gas] if gas else []
     rows = (
         ("batch", f"{document.batch.id}, {document.batch.harvest_h:g} h to harvest"),
         ("model", f"{settings.model.name}, {len(settings.model.states)} states"),
@@ -72,7 +73,7 @@ def _summary(settings: Settings) -> list[str]:
         ("assays", ", ".join(document.signals.assays) or "none"),
         ("learnt", ", ".join(document.estimation.adapted) or "nothing"),
         ("feed", f"{', '.join(feed.decided)}: maximise {feed.maximise}"),
-        ("gas", f"{', '.join(gas.decided)}: hold {', '.join(document.control.gas.tracked)}"),
+        *(("gas", f"{', '.join(part.inputs)}: hold {', '.join(part.tracked)}") for part in held),
         ("record", str(record_file(settings))),
         ("hash", settings.config_hash),
     )

@@ -9,12 +9,12 @@ import numpy as np
 from rich.table import Table
 
 from mpc_agent.commands.progress import CycleView
-from mpc_agent.commands.simulating import write_result
+from mpc_agent.commands.simulating import amount, words, write_result
 from mpc_agent.config import Settings
 from mpc_agent.errors import BadRecordError
 from mpc_agent.report import write_report
 from mpc_agent.report.sources import find_sources, open_record
-from mpc_agent.simulate import violation_h
+from mpc_agent.simulate import final_outputs, output_units, violation_h
 from sim_plant.errors import PlantError
 from sim_plant.truth import Truth
 
@@ -24,6 +24,8 @@ class DemoResult:
     """Figures of a demo; units are in the names.
 
     Attributes:
+        final: assayed outputs and volume at harvest.
+        units: unit of each output.
         hours_outside_limits: by output, judged by the truth.
         modes: cycles by mode.
         alarms: number of alarms by code.
@@ -32,9 +34,8 @@ class DemoResult:
     """
 
     final_product_g: float
-    final_titre_g_per_L: float
-    harvest_volume_L: float
-    final_viability_percent: float
+    final: dict[str, float]
+    units: dict[str, str]
     recipe_product_g: float | None
     optimum_product_g: float | None
     hours_outside_limits: dict[str, float]
@@ -73,17 +74,15 @@ def judge(
         config_hash = journal.header.config_hash
     harvest_h = settings.document.batch.harvest_h
 
-    def at_harvest(name: str) -> float:
-        return float(np.interp(harvest_h, truth.time_h, truth.output(name)))
-
     section = settings.document.simulation
     limits = () if section is None else section.limits
     notices = [notice for view in views for notice in view.notices]
     result = DemoResult(
-        final_product_g=at_harvest("product_mass"),
-        final_titre_g_per_L=at_harvest("titre"),
-        harvest_volume_L=at_harvest("volume"),
-        final_viability_percent=at_harvest("viability"),
+        final_product_g=float(
+            np.interp(harvest_h, truth.time_h, truth.output(settings.model.product))
+        ),
+        final=final_outputs(settings, truth, harvest_h),
+        units=output_units(settings),
         recipe_product_g=yardsticks.get("recipe_product_g"),
         optimum_product_g=yardsticks.get("optimum_product_g"),
         hours_outside_limits={item.output: violation_h(truth, item) for item in limits},
@@ -96,13 +95,12 @@ def judge(
         config_hash=config_hash,
         folder=str(folder),
     )
-    final = {
-        "titre": result.final_titre_g_per_L,
-        "volume": result.harvest_volume_L,
-        "viability": result.final_viability_percent,
-    }
     write_result(
-        folder, result.final_product_g, result.recipe_product_g, result.optimum_product_g, final
+        folder,
+        result.final_product_g,
+        result.recipe_product_g,
+        result.optimum_product_g,
+        result.final,
     )
     return replace(result, report=str(write_report(folder)))
 
@@ -114,17 +112,16 @@ def result_table(result: DemoResult) -> Table:
     table.add_column(justify="right")
     table.add_column()
     product_g = result.final_product_g
-    table.add_row("product at harvest", f"{product_g:.0f} g", "")
+    table.add_row("product at harvest", f"{product_g:.5g} g", "")
     for name, value in (
         ("by the recipe alone", result.recipe_product_g),
         ("with perfect knowledge", result.optimum_product_g),
     ):
         if value is not None:
             share = f"the agent reached {100 * product_g / value:.1f} %"
-            table.add_row(f"  {name}", f"{value:.0f} g", share)
-    table.add_row("titre", f"{result.final_titre_g_per_L:.2f} g/L", "")
-    table.add_row("volume", f"{result.harvest_volume_L:.0f} L", "")
-    table.add_row("viability", f"{result.final_viability_percent:.1f} %", "")
+            table.add_row(f"  {name}", f"{value:.5g} g", share)
+    for name, value in result.final.items():
+        table.add_row(words(name), amount(value, result.units.get(name, "")), "")
     outside = [f"{name} {h:.1f} h" for name, h in result.hours_outside_limits.items() if h > 0]
     table.add_row("outside limits", "", ", ".join(outside) or "never")
     modes = ", ".join(f"{count} {mode}" for mode, count in result.modes.items())

@@ -53,6 +53,7 @@ class CycleView:
         mode_reason: why, in words.
         connected: the plant could be read.
         estimates: outputs of the model as estimated, by name.
+        shown: names of those that people look at first.
         expected: product at harvest, g, by following the "plan" or the "recipe".
         solves: newest solve of each problem.
         notices: events and alarms of this cycle.
@@ -67,6 +68,7 @@ class CycleView:
     mode_reason: str
     connected: bool
     estimates: Mapping[str, Estimated]
+    shown: tuple[str, ...]
     expected: Mapping[str, Forecast]
     solves: tuple[Solve, ...]
     notices: tuple[Notice, ...]
@@ -101,6 +103,7 @@ def cycle_view(
             name: Estimated(_finite(value), _finite(deviation), output.unit)
             for (name, output), value, deviation in rows
         },
+        shown=model.shown,
         expected=decision.expected,
         solves=tuple(
             Solve(plan.problem, str(plan.status), plan.iterations, plan.solved_at_s)
@@ -134,7 +137,7 @@ def from_line(line: str | bytes) -> CycleView | None:
 def sentence(view: CycleView) -> str:
     """A view as one plain line for people."""
     parts = [f"day {view.batch_day:5.2f}", f"{view.mode:<7}"]
-    parts += [text for text in (estimate_text(view, name) for name in SHOWN) if text]
+    parts += [text for text in (estimate_text(view, name) for name in view.shown) if text]
     harvest = harvest_text(view)
     parts += [harvest] if harvest else []
     parts += [solve_text(view)] if view.solves else []
@@ -143,10 +146,7 @@ def sentence(view: CycleView) -> str:
     return "  ".join(parts)
 
 
-SHOWN = ("viable_cells", "glucose", "titre")
-"""Outputs that progress shows, where the model has them."""
-
-_LABELS = {"viable_cells": "cells", "glucose": "glucose", "titre": "titre"}
+_LABELS = {"viable_cells": "cells"}
 _UNITS = {"1e9 cells/L": "e9/L", "mmol/L": " mmol/L", "g/L": " g/L"}
 
 
@@ -156,8 +156,9 @@ def estimate_text(view: CycleView, name: str) -> str:
     if found is None or found.value is None:
         return ""
     unit = _UNITS.get(found.unit, f" {found.unit}")
-    band = "" if found.deviation is None or name != "titre" else f" ±{1.96 * found.deviation:.2f}"
-    return f"{_LABELS.get(name, name)} {found.value:.2f}{band}{unit}"
+    last = view.shown[-1]
+    band = "" if found.deviation is None or name != last else f" ±{1.96 * found.deviation:.2f}"
+    return f"{_LABELS.get(name, name.replace('_', ' '))} {found.value:.2f}{band}{unit}"
 
 
 def harvest_text(view: CycleView) -> str:
@@ -165,8 +166,13 @@ def harvest_text(view: CycleView) -> str:
     plan, recipe = view.expected.get("plan"), view.expected.get("recipe")
     if plan is None or not isfinite(plan.value):
         return ""
-    compared = "" if recipe is None else f" (recipe {recipe.value:.0f} g)"
-    return f"harvest {plan.value:.0f} ±{1.96 * plan.deviation:.0f} g{compared}"
+    compared = "" if recipe is None else f" (recipe {grams(recipe.value)} g)"
+    return f"harvest {grams(plan.value)} ±{grams(1.96 * plan.deviation)} g{compared}"
+
+
+def grams(value: float) -> str:
+    """An amount of product without digits that mean nothing."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - digits
 
 
 def solve_text(view: CycleView) -> str:

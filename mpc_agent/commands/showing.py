@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from mpc_agent.commands.progress import (
-    SHOWN,
     CycleView,
     estimate_text,
     harvest_text,
@@ -106,7 +105,7 @@ class LiveTable:
         table.add_row("mode", f"{view.mode}  [dim]{escape(view.mode_reason)}[/dim]")
         if not view.connected:
             table.add_row("plant", Text("not connected", style="bold red"))
-        for name in SHOWN:
+        for name in view.shown:
             label, _, value = estimate_text(view, name).partition(" ")
             if value:
                 table.add_row(label, value)

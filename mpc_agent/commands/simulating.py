@@ -11,6 +11,7 @@ from mpc_agent.commands.service import cache_folder
 from mpc_agent.commands.simulation import load_for_simulation, new_folder, plant_trouble
 from mpc_agent.errors import CannotWriteError, StoppedError
 from mpc_agent.memory import CycleRecord
+from mpc_agent.report.panel import pretty_unit
 from mpc_agent.report.sources import RESULT_FILE, Result
 from mpc_agent.simulate import RECORD_NAME, Achieved, simulate
 from mpc_agent.yardsticks import optimum, recipe_truth
@@ -54,11 +55,7 @@ def run_simulation(
         achieved.final_product_g,
         achieved.recipe_product_g,
         achieved.optimum_product_g,
-        {
-            "titre": achieved.final_titre_g_per_L,
-            "volume": achieved.harvest_volume_L,
-            "viability": achieved.final_viability_percent,
-        },
+        achieved.final,
     )
     return achieved
 
@@ -113,23 +110,28 @@ def achieved_json(achieved: Achieved) -> dict[str, object]:
 
 def achieved_text(achieved: Achieved) -> str:
     """The figures that people look at first."""
-    rows = [("product at harvest", f"{achieved.final_product_g:.0f} g")]
+
+    def amounts(values: dict[str, float]) -> str:
+        found = [(name, amount(v, achieved.units.get(name, ""))) for name, v in values.items()]
+        return ", ".join(f"{words(name)} {text}" for name, text in found)
+
+    rows = [("product at harvest", f"{achieved.final_product_g:.5g} g")]
     for name, value in (
         ("  the recipe alone", achieved.recipe_product_g),
         ("  perfect knowledge", achieved.optimum_product_g),
     ):
         if value is not None:
             share = 100 * achieved.final_product_g / value
-            rows.append((name, f"{value:.0f} g (the agent reached {share:.1f} % of it)"))
+            rows.append((name, f"{value:.5g} g (the agent reached {share:.1f} % of it)"))
+    held = achieved.held_percent
     outside = {name: h for name, h in achieved.constraint_violation_h.items() if h > 0}
     solves = {name: _counts(counts) for name, counts in achieved.solves.items()}
     rows += [
-        ("titre", f"{achieved.final_titre_g_per_L:.3f} g/L"),
-        ("volume", f"{achieved.harvest_volume_L:.0f} L"),
-        ("viability", f"{achieved.final_viability_percent:.1f} %"),
-        ("lowest glucose after day 1", f"{achieved.lowest_glucose_mM:.2f} mmol/L"),
+        ("at harvest", amounts(achieved.final)),
+        ("lowest", amounts(achieved.lowest)),
+        ("highest", amounts(achieved.highest)),
         ("hours outside limits", _hours(outside) or "none"),
-        ("oxygen held", f"{achieved.dissolved_oxygen_in_band_percent:.1f} % of cycles"),
+        *((f"{words(name)} held", f"{held:.1f} % of cycles") for name, held in held.items()),
         ("cycles", f"{achieved.cycles} ({_counts(achieved.modes)})"),
         *((f"{name} solves", text) for name, text in solves.items()),
         ("time", f"{achieved.wall_s:.0f} s, of which {achieved.startup_s:.0f} s to start"),
@@ -138,6 +140,17 @@ def achieved_text(achieved: Achieved) -> str:
     ]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {text}" for name, text in rows)
+
+
+def amount(value: float, unit: str) -> str:
+    """A value with its unit, as people write it."""
+    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - digits
+    return f"{digits} {pretty_unit(unit)}".strip()
+
+
+def words(name: str) -> str:
+    """A name as people write it."""
+    return name.replace("_", " ")
 
 
 def _counts(counts: dict[str, int]) -> str:

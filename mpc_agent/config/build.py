@@ -9,7 +9,8 @@ from controllers.problem import DecidedInput, Limit, Problem, Tracked
 from controllers.settings import ControlSettings, FeedSettings, GasSettings, Schedule
 from mpc_agent.config.check_limits import initial_volume_L
 from mpc_agent.config.document import Document
-from mpc_agent.config.schema_control import ProblemSection, TrackedSection
+from mpc_agent.config.parameter_set import ParameterSet, parameter_values
+from mpc_agent.config.schema_control import GasSection, ProblemSection, TrackedSection
 from mpc_agent.config.schema_estimation import OnlineSection, TrustSection
 from mpc_agent.drivers.tagmap import MeasuredTag
 from mpc_agent.estimation.settings import (
@@ -22,15 +23,16 @@ from mpc_agent.safety.settings import FallbackSettings, InputLimit, SafetySettin
 from plant_models.model import PlantModel
 
 
-def estimation_settings(document: Document, model: PlantModel) -> EstimationSettings:
-    """What the filter is built from."""
+def estimation_settings(
+    document: Document, model: PlantModel, given: ParameterSet | None
+) -> EstimationSettings:
+    """What the filter is built from; `given` is the model's parameter set, if any."""
     section, signals = document.estimation, document.signals
-    nominal = {name: item.value for name, item in model.parameters.items()}
     initial = {name: item.initial for name, item in model.states.items()}
     return EstimationSettings(
         model=model,
         initial={**initial, **document.model.initial},
-        parameters={**nominal, **document.model.parameters},
+        parameters=parameter_values(document.model, model, given),
         uncertainty={
             name: Uncertainty(
                 initial=section.uncertainty[name].initial_deviation,
@@ -81,7 +83,7 @@ def _online_signal(name: str, item: OnlineSection, tag: MeasuredTag) -> SignalSe
 
 
 def control_settings(document: Document, model: PlantModel) -> ControlSettings:
-    """The two optimal control problems."""
+    """The optimal control problems."""
     feed, gas = document.control.feed, document.control.gas
     feed_problem = Problem(
         name="feed",
@@ -94,7 +96,15 @@ def control_settings(document: Document, model: PlantModel) -> ControlSettings:
         limits=_limits(feed),
         held_states=feed.held_states,
     )
-    gas_problem = Problem(
+    return ControlSettings(
+        feed=FeedSettings(feed_problem, feed.interval_s),
+        gas=None if gas is None else _gas_settings(gas, model),
+    )
+
+
+def _gas_settings(gas: GasSection, model: PlantModel) -> GasSettings:
+    """The tracking problem."""
+    problem = Problem(
         name="gas",
         model=model,
         inputs=_decided(gas),
@@ -108,10 +118,7 @@ def control_settings(document: Document, model: PlantModel) -> ControlSettings:
         held_states=gas.held_states,
     )
     setpoints = {name: _schedule(item) for name, item in gas.tracked.items()}
-    return ControlSettings(
-        feed=FeedSettings(feed_problem, feed.interval_s),
-        gas=GasSettings(gas_problem, gas.piece_s, setpoints),
-    )
+    return GasSettings(problem, gas.piece_s, setpoints)
 
 
 def _decided(part: ProblemSection) -> tuple[DecidedInput, ...]:
@@ -153,10 +160,7 @@ def safety_settings(document: Document, model: PlantModel) -> SafetySettings:
     section, control = document.safety, document.control
     inputs, graces, oxygen = section.inputs, section.graces, section.oxygen
     feeds = tuple(name for name in inputs if name in model.volume_flows)
-    fallbacks = (
-        ("feed", section.fallbacks.feed, control.feed),
-        ("gas", section.fallbacks.gas, control.gas),
-    )
+    times = {"feed": section.fallbacks.feed, "gas": section.fallbacks.gas}
     return SafetySettings(
         input_limits={
             name: InputLimit(
@@ -172,14 +176,17 @@ def safety_settings(document: Document, model: PlantModel) -> SafetySettings:
         other_liquids=tuple(name for name in model.volume_flows if name not in feeds),
         safe_inputs={name: item.safe for name, item in inputs.items()},
         fallbacks={
-            name: FallbackSettings(tuple(part.inputs), times.fresh_s, times.hold_s)
-            for name, times, part in fallbacks
+            name: FallbackSettings(tuple(part.inputs), age.fresh_s, age.hold_s)
+            for name, part in control.problems
+            if (age := times[name]) is not None
         },
         period_s=document.cycle.period_s,
         validity_s=section.validity_s,
         initial_volume_L=initial_volume_L(document.model, model),
         max_volume_L=section.max_volume_L,
-        max_sparge_L_per_h=section.max_sparge_L_per_h,
+        max_sparge_L_per_h=inf
+        if section.max_sparge_L_per_h is None
+        else section.max_sparge_L_per_h,
         max_dose_L={
             name: item.max_dose_L for name, item in inputs.items() if item.max_dose_L is not None
         },

@@ -24,7 +24,8 @@ def check_times(
         if control.feed.interval_s < cycle.period_s:
             path: KeyPath = ("control", "feed", "interval_s")
             yield path, f"must be at least cycle.period_s, {cycle.period_s:g}"
-        reach_s = control.gas.pieces * control.gas.piece_s
+        gas = control.gas
+        reach_s = inf if gas is None else gas.pieces * gas.piece_s
         if reach_s < cycle.period_s:
             text = f"the horizon, {reach_s:g} s, must reach over one cycle, {cycle.period_s:g} s"
             yield ("control", "gas", "pieces"), text
@@ -59,8 +60,11 @@ def check_feasible(
     control: ControlSection, safety: SafetySection, model: PlantModel, initial_volume_L: float
 ) -> Iterator[Finding]:
     """What is decided against what is guarded, volumes, and sums of gases."""
-    decided = {("feed", name): item for name, item in control.feed.inputs.items()}
-    decided |= {("gas", name): item for name, item in control.gas.inputs.items()}
+    decided = {
+        (problem, name): item
+        for problem, part in control.problems
+        for name, item in part.inputs.items()
+    }
     for (problem, name), item in decided.items():
         path: KeyPath = ("control", problem, "inputs", name)
         guarded = safety.inputs.get(name)
@@ -71,7 +75,7 @@ def check_feasible(
             yield path, f"must stay within safety.inputs.{name}, {bounds}"
         if name in model.volume_flows and item.lower < 0:
             yield (*path, "lower"), "must not be negative for a feed"
-    for problem, part in (("feed", control.feed), ("gas", control.gas)):
+    for problem, part in control.problems:
         for i, limit in enumerate(part.limits):
             if (
                 limit.output == model.volume
@@ -84,7 +88,7 @@ def check_feasible(
 
 def check_limits(control: ControlSection) -> Iterator[Finding]:
     """Whether the limits that several rows put on one output leave room between them."""
-    for problem, part in (("feed", control.feed), ("gas", control.gas)):
+    for problem, part in control.problems:
         uppers: dict[str, float] = {}
         for limit in part.limits:
             if limit.upper is not None:
@@ -118,6 +122,10 @@ def check_safety(
     missing = [name for name in gases if name not in safety.sparge_gives_way]
     if missing:
         yield ("safety", "sparge_gives_way"), f"must name every written gas: {', '.join(missing)}"
+    if safety.max_sparge_L_per_h is None:
+        if gases:
+            yield ("safety", "max_sparge_L_per_h"), f"is needed: {', '.join(gases)} are written"
+        return
     for what in ("lower", "safe"):
         total = sum(getattr(safety.inputs[name], what) for name in gases)
         if total > safety.max_sparge_L_per_h:
@@ -129,11 +137,14 @@ def check_fallbacks(
     safety: SafetySection, control: ControlSection, cycle: CycleSection
 ) -> Iterator[Finding]:
     """Plans must count as fresh at least until the next one is due."""
+    if (safety.fallbacks.gas is None) != (control.gas is None):
+        says = "is needed for" if safety.fallbacks.gas is None else "must be null without"
+        yield ("safety", "fallbacks", "gas"), f"{says} control.gas"
     for problem, part, due_s in (
         ("feed", safety.fallbacks.feed, control.feed.interval_s),
         ("gas", safety.fallbacks.gas, cycle.period_s),
     ):
-        if part.fresh_s < due_s:
+        if part is not None and part.fresh_s < due_s:
             path = ("safety", "fallbacks", problem, "fresh_s")
             yield path, f"must be at least the time between two solves, {due_s:g} s"
 
@@ -148,9 +159,9 @@ def check_recipe(
     """Whether the approved profile covers the batch and stays inside the limits."""
     path: KeyPath = ("recipe", "file")
     for name in recipe.rates:
-        if name not in model.volume_flows:
-            flows = ", ".join(model.volume_flows)
-            yield path, f"gives a rate for {name}, which is no feed of {model.name} ({flows})"
+        if name not in model.inputs:
+            inputs = ", ".join(model.inputs)
+            yield path, f"gives a rate for {name}, which is no input of {model.name} ({inputs})"
     if batch is not None and recipe.end_h < batch.harvest_h:
         yield path, f"ends at {recipe.end_h:g} h, before the harvest at {batch.harvest_h:g} h"
     if safety is None:
@@ -163,19 +174,21 @@ def check_recipe(
         elif float(max(recipe.rates[name])) > item.upper:
             highest = float(max(recipe.rates[name]))
             yield path, f"asks for {highest:g} L/h of {name}, above safety.inputs.{name}.upper"
-    volume_L = initial_volume_L + recipe_volume_L(recipe)
-    if volume_L > safety.max_volume_L:
+    volume_L = initial_volume_L + recipe_volume_L(recipe, model)
+    # Where volume is lost or withdrawn as well, only a simulation can tell how full it gets.
+    if model.volume_loss is None and volume_L > safety.max_volume_L:
         yield path, f"fills the vessel to {volume_L:.4g} L, above safety.max_volume_L"
 
 
-def recipe_volume_L(recipe: Recipe) -> float:
+def recipe_volume_L(recipe: Recipe, model: PlantModel) -> float:
     """Volume that a recipe adds altogether."""
     ends = [*recipe.times_h[1:], recipe.end_h]
     hours = [end - start for start, end in zip(recipe.times_h, ends, strict=True)]
     return float(
         sum(
             rate * duration
-            for rates in recipe.rates.values()
+            for name, rates in recipe.rates.items()
+            if name in model.volume_flows
             for rate, duration in zip(rates, hours, strict=True)
         )
     )

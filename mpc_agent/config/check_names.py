@@ -1,8 +1,9 @@
 """Whether every name in a configuration exists in the model, and every tag fits."""
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from mpc_agent.config.faults import KeyPath, alternatives
+from mpc_agent.config.parameter_set import allowed
 from mpc_agent.config.schema_control import ControlSection, ProblemSection
 from mpc_agent.config.schema_estimation import EstimationSection, SignalsSection
 from mpc_agent.config.schema_general import ModelSection, SimulationSection
@@ -30,7 +31,7 @@ def check_model(section: ModelSection, model: PlantModel) -> Iterator[Finding]:
         yield from unknown(path, name, model.parameters, f"parameter of {model.name}")
         known = model.parameters.get(name)
         if known is not None and not known.lower <= value <= known.upper:
-            yield path, f"must be within {known.lower:g}..{known.upper:g} {known.unit}"
+            yield path, f"must be within {allowed(known)}"
     for name, value in section.initial.items():
         path = ("model", "initial", name)
         yield from unknown(path, name, model.states, f"state of {model.name}")
@@ -48,9 +49,12 @@ def check_signal_names(section: SignalsSection, model: PlantModel) -> Iterator[F
 
 
 def check_estimation(
-    section: EstimationSection, model: PlantModel, values: ModelSection
+    section: EstimationSection, model: PlantModel, values: Mapping[str, float]
 ) -> Iterator[Finding]:
-    """States without an uncertainty, unknown ones, and bounds of adapted parameters."""
+    """States without an uncertainty, unknown ones, and bounds of adapted parameters.
+
+    `values` are the model's parameters; one that is not known is not compared with its bounds.
+    """
     top: KeyPath = ("estimation", "uncertainty")
     for name in section.uncertainty:
         yield from unknown((*top, name), name, model.states, f"state of {model.name}")
@@ -64,16 +68,15 @@ def check_estimation(
         if known is None:
             continue
         if adapted.lower < known.lower or adapted.upper > known.upper:
-            bounds = f"{known.lower:g}..{known.upper:g} {known.unit}"
-            yield path, f"must stay within the model's bounds, {bounds}"
-        value = values.parameters.get(name, known.value)
-        if not adapted.lower <= value <= adapted.upper:
+            yield path, f"must stay within the model's bounds, {allowed(known)}"
+        value = values.get(name)
+        if value is not None and not adapted.lower <= value <= adapted.upper:
             yield path, f"must include the model's value, {value:g} {known.unit}"
 
 
 def check_control_names(section: ControlSection, model: PlantModel) -> Iterator[Finding]:
     """Inputs, outputs and states of the two problems that the model does not have."""
-    for problem, part in (("feed", section.feed), ("gas", section.gas)):
+    for problem, part in section.problems:
         yield from _check_problem(("control", problem), part, model)
     feed, gas = section.feed, section.gas
     yield from unknown(
@@ -82,10 +85,10 @@ def check_control_names(section: ControlSection, model: PlantModel) -> Iterator[
         model.outputs_info,
         f"output of {model.name}",
     )
-    for name in gas.tracked:
+    for name in gas.tracked if gas else ():
         path = ("control", "gas", "tracked", name)
         yield from unknown(path, name, model.outputs_info, f"output of {model.name}")
-    for name in sorted(set(feed.inputs) & set(gas.inputs)):
+    for name in sorted(set(feed.inputs) & set(gas.inputs if gas else ())):
         yield ("control", "gas", "inputs", name), "is already decided by control.feed"
 
 
@@ -179,7 +182,7 @@ def check_tags_suffice(
                 yield from unknown(("signals", group, name), name, known, f"tag of {where}")
     written = {name for name, item in tags.inputs.items() if item.setpoint is not None}
     if control is not None:
-        for problem, part in (("feed", control.feed), ("gas", control.gas)):
+        for problem, part in control.problems:
             for name in part.inputs:
                 path: KeyPath = ("control", problem, "inputs", name)
                 yield from unknown(path, name, written, "setpoint of tags.inputs")

@@ -29,24 +29,27 @@ from mpc_agent.config.check_names import (
 )
 from mpc_agent.config.document import Sections
 from mpc_agent.config.faults import Fault, KeyPath, shown
+from mpc_agent.config.parameter_set import ParameterSet, parameter_values
 from mpc_agent.config.text import ConfigText
 from mpc_agent.drivers.tagmap import OpcuaSettings
 from plant_models.library import MODELS
 from plant_models.model import PlantModel
 
 
-def cross_faults(sections: Sections, text: ConfigText, recipe: Recipe | None) -> list[Fault]:
+def cross_faults(
+    sections: Sections, text: ConfigText, recipe: Recipe | None, given: ParameterSet | None
+) -> list[Fault]:
     """Faults that no section has by itself; of one key only the first, which explains the rest."""
     faults: list[Fault] = []
     seen: set[KeyPath] = set()
-    for path, sentence in _findings(sections, recipe):
+    for path, sentence in _findings(sections, recipe, given):
         if path not in seen or path[0] == "recipe":
             faults.append(Fault(path, sentence, text.place(path), shown(text.value(path))))
         seen.add(path)
     return faults
 
 
-def _findings(s: Sections, recipe: Recipe | None) -> Iterator[Finding]:
+def _findings(s: Sections, recipe: Recipe | None, given: ParameterSet | None) -> Iterator[Finding]:
     if s.cycle and s.clock:
         yield from check_times(s.cycle, s.clock, s.control)
         if s.driver:
@@ -61,7 +64,7 @@ def _findings(s: Sections, recipe: Recipe | None) -> Iterator[Finding]:
         yield from unknown(("model", "name"), s.model.name, MODELS, "model")
         model = MODELS.get(s.model.name)
         if model is not None:
-            yield from _name_findings(s, model)
+            yield from _name_findings(s, model, given)
             yield from _limit_findings(s, model, recipe)
     if s.simulation:
         yield from check_simulation(s.simulation)
@@ -69,12 +72,14 @@ def _findings(s: Sections, recipe: Recipe | None) -> Iterator[Finding]:
         yield from check_tags_suffice(s.tags, s.signals, s.control, s.safety)
 
 
-def _name_findings(s: Sections, model: PlantModel) -> Iterator[Finding]:
+def _name_findings(s: Sections, model: PlantModel, given: ParameterSet | None) -> Iterator[Finding]:
     """Names that the model must have."""
     if s.model:
         yield from check_model(s.model, model)
         if s.estimation:
-            yield from check_estimation(s.estimation, model, s.model)
+            unread = s.model.parameters_file is not None and given is None
+            values = s.model.parameters if unread else parameter_values(s.model, model, given)
+            yield from check_estimation(s.estimation, model, values)
     if s.signals:
         yield from check_signal_names(s.signals, model)
     if s.control:

@@ -27,8 +27,8 @@ One YAML file describes one agent at one bioreactor. `configs/` has complete, co
 **Precedence**, highest first: environment variables, the file, the defaults below. The variable
 `MPC_AGENT__CYCLE__PERIOD_S=300` replaces `cycle.period_s`, and
 `MPC_AGENT__CONTROL__FEED__LIMITS__0__UPPER=45` the upper end of the first limit of the feed
-problem. Values are read as YAML. Secrets are never written here: keys that end in `_file` name
-files that hold the secret alone.
+problem. Values are read as YAML. Secrets are never written here: keys of `driver.security` that end
+in `_file` name files that hold the secret alone.
 
 **Units.** A key that ends in a unit is in that unit. All other numbers belong to a quantity of the
 model and are in its unit. Times in `_h` count from inoculation.
@@ -37,8 +37,25 @@ model and are in its unit. Times in `_h` count from inoculation.
 written, is relative to the working directory.
 
 **What becomes of it.** Settings are frozen when the agent starts. The whole configuration, recipe
-included and secrets not, is kept in the record with its SHA-256, which reports and
-`simulate --json` show as `config_hash`.
+and parameter set included and secrets not, is kept in the record with its SHA-256, which reports
+and `simulate --json` show as `config_hash`.
+
+**A parameter set** is a file with all parameters of one model, named by `model.parameters_file`.
+`mpc-agent models NAME --parameters my_cells.yaml` writes one with the published values to start
+from:
+
+```yaml
+model: cho_mab_control
+origin: fitted by A. Example to batches 12 to 15 of clone 7, 2026-02
+parameters:
+  mu_max: {value: 0.041, unit: "1/h"}
+  K_glc: {value: 0.9, unit: "mmol/L"}
+  # ... every other parameter of the model
+```
+
+It must have every parameter of the model and no other, each finite, within the range that
+`mpc-agent models NAME` shows, and in the model's unit; every fault is told with its line, value and
+range. `model.parameters` still replaces single values of it.
 
 This page is written from the schema by `python -m mpc_agent.config.reference`.
 """

@@ -140,9 +140,15 @@ class GasSection(ProblemSection):
 
 
 class ControlSection(Section):
-    """The two optimal control problems."""
+    """The optimal control problems."""
 
     feed: FeedSection
     """Feeds until harvest."""
-    gas: GasSection
-    """Gases over the next tens of minutes."""
+    gas: GasSection | None = None
+    """Gases over the next tens of minutes; null where the plant's control unit holds them."""
+
+    @property
+    def problems(self) -> tuple[tuple[str, ProblemSection], ...]:
+        """The problems that are there, by name."""
+        feed: tuple[tuple[str, ProblemSection], ...] = (("feed", self.feed),)
+        return feed if self.gas is None else (*feed, ("gas", self.gas))

@@ -28,8 +28,11 @@ class ModelSection(Section):
 
     name: str
     """Name of a plant model."""
+    parameters_file: Annotated[str, Field(min_length=1)] | None = None
+    """YAML file with all parameters of the model, relative to the folder of this file; null for the
+    model's nominal values. `mpc-agent models NAME --parameters FILE` writes one to start from."""
     parameters: dict[str, float] = Field(default_factory=dict)
-    """Parameters that differ from the model's nominal values, in the model's units."""
+    """Single parameters that differ from the file's or nominal values, in the model's units."""
     initial: dict[str, float] = Field(default_factory=dict)
     """States at inoculation that differ from the model's, in the model's units."""
 

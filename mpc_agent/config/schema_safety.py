@@ -55,8 +55,8 @@ class FallbacksSection(Section):
 
     feed: FallbackSection
     """Plans of the feed problem."""
-    gas: FallbackSection
-    """Plans of the gas problem."""
+    gas: FallbackSection | None = None
+    """Plans of the gas problem, where there is one."""
 
 
 class OxygenSection(Section):
@@ -95,8 +95,8 @@ class SafetySection(Section):
     """Every setpoint that the agent writes, by name of the model's input."""
     max_volume_L: Positive
     """Working volume that is never exceeded."""
-    max_sparge_L_per_h: Positive
-    """Largest sum of the written gases."""
+    max_sparge_L_per_h: Positive | None = None
+    """Largest sum of the written gases; needed when any is written."""
     sparge_gives_way: Items[str] = ()
     """The written gases, in the order in which they give way when their sum is too large."""
     validity_s: Positive

@@ -14,6 +14,7 @@ from mpc_agent.config.cross import cross_faults
 from mpc_agent.config.document import Document, Sections, read_document
 from mpc_agent.config.environment import with_environment
 from mpc_agent.config.faults import ConfigError, Fault, KeyPath, in_order, shown
+from mpc_agent.config.parameter_set import ParameterSet, configured_parameter_set
 from mpc_agent.config.text import ConfigText, read_config_text
 from mpc_agent.drivers.tagmap import DriverSettings, OpcuaSettings
 from mpc_agent.estimation.settings import EstimationSettings
@@ -36,8 +37,8 @@ class Settings:
         recipe: the approved feed profile.
         driver: how the plant is reached; its files are absolute paths.
         plant_file: file of the simulated plant, or None.
-        text: the configuration as JSON with sorted keys, recipe included, secrets not: what the
-            record keeps.
+        text: the configuration as JSON with sorted keys, recipe and parameter set included, secrets
+            not: what the record keeps.
         config_hash: SHA-256 of `text`, in hexadecimal.
     """
 
@@ -68,20 +69,23 @@ class Settings:
         sections = read_document(text)
         faults = [*sections.faults]
         recipe = _read_recipe(sections, text, path.parent, faults)
-        faults += cross_faults(sections, text, recipe)
+        given = _read_parameters(sections, text, path.parent, faults)
+        faults += cross_faults(sections, text, recipe, given)
         if faults or sections.document is None or recipe is None:
             raise ConfigError(in_order(faults))
-        return cls._build(path, sections.document, recipe)
+        return cls._build(path, sections.document, recipe, given)
 
     @classmethod
-    def _build(cls, path: Path, document: Document, recipe: Recipe) -> Self:
+    def _build(
+        cls, path: Path, document: Document, recipe: Recipe, given: ParameterSet | None
+    ) -> Self:
         model = MODELS[document.model.name]
-        text = canonical_text(document, recipe)
+        text = canonical_text(document, recipe, given)
         return cls(
             source=path,
             document=document,
             model=model,
-            estimation=estimation_settings(document, model),
+            estimation=estimation_settings(document, model, given),
             control=control_settings(document, model),
             safety=safety_settings(document, model),
             recipe=recipe,
@@ -94,10 +98,12 @@ class Settings:
         )
 
 
-def canonical_text(document: Document, recipe: Recipe) -> str:
+def canonical_text(document: Document, recipe: Recipe, given: ParameterSet | None) -> str:
     """A configuration as JSON with sorted keys; files of secrets appear by name alone."""
     content = document.model_dump(mode="json")
     content["recipe"]["rows"] = recipe.text()
+    if given is not None:
+        content["model"]["parameter_set"] = given.plain()
     return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False)
 
 
@@ -124,6 +130,18 @@ def _anchored(driver: DriverSettings, folder: Path) -> DriverSettings:
         if isinstance(value := getattr(security, name), Path)
     }
     return driver.model_copy(update={"security": security.model_copy(update=files)})
+
+
+def _read_parameters(
+    sections: Sections, text: ConfigText, folder: Path, faults: list[Fault]
+) -> ParameterSet | None:
+    """The parameter set; None when there is none, or why it cannot be used."""
+    section = sections.model
+    model = None if section is None else MODELS.get(section.name)
+    if section is None or section.parameters_file is None or model is None:
+        return None
+    place = text.place(("model", "parameters_file"))
+    return configured_parameter_set(section.parameters_file, folder, model, place, faults)
 
 
 def _read_recipe(

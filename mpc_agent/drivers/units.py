@@ -2,9 +2,8 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
 
-import pint
+from plant_models.units import Quantity, UnreadableUnitError, one, registry
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +35,12 @@ class UnitMismatchError(ValueError):
     """A unit that cannot be read, or that does not fit the quantity it is given for."""
 
 
-@cache
-def _registry() -> "pint.UnitRegistry[float]":
-    """The units library with what bioprocess adds to it."""
-    registry: pint.UnitRegistry[float] = pint.UnitRegistry(autoconvert_offset_to_baseunit=False)
-    registry.define("cell = [cell_count] = cells")
-    registry.define("osmole = mole = Osm = osmol")
-    # Otherwise read as a picohenry.
-    registry.define("pH = []")
-    return registry
-
-
-def _parse(unit: str) -> "pint.Quantity[float]":
-    """One of `unit`, such as `1e9 cells/L`; UnitMismatchError when it is no unit."""
-    registry = _registry()
+def _parse(unit: str) -> Quantity:
+    """One of `unit`; UnitMismatchError when it is no unit."""
     try:
-        quantity: pint.Quantity[float] = registry.Quantity(registry.parse_expression(unit))
-        usable = bool(unit.strip()) and quantity.magnitude != 0
-    except Exception as error:
-        # The parser raises whatever its tokenizer and operators raise.
-        raise UnitMismatchError(f"unit {unit!r} cannot be read ({error})") from error
-    if not usable:
-        raise UnitMismatchError(f"unit {unit!r} cannot be read (use '1' for a bare number)")
-    return quantity
+        return one(unit)
+    except UnreadableUnitError as error:
+        raise UnitMismatchError(str(error)) from error
 
 
 def conversion(
@@ -97,22 +79,22 @@ def conversion(
 
 def _molar_factors(
     molar_mass_g_per_mol: float | None,
-) -> "tuple[pint.Quantity[float] | None, ...]":
+) -> "tuple[Quantity | None, ...]":
     """What the tag's unit may be multiplied with, the plain unit first."""
     if molar_mass_g_per_mol is None:
         return (None,)
-    molar_mass = _registry().Quantity(molar_mass_g_per_mol, "g/mol")
+    molar_mass = registry().Quantity(molar_mass_g_per_mol, "g/mol")
     return (None, 1 / molar_mass, molar_mass)
 
 
 def _between(
-    source: "pint.Quantity[float]",
-    target: "pint.Quantity[float]",
-    molar: "pint.Quantity[float] | None",
+    source: Quantity,
+    target: Quantity,
+    molar: "Quantity | None",
 ) -> Conversion:
     """Factor and offset between two units of one dimension."""
-    zero = _registry().Quantity(0.0, source.units)
-    step, wanted_step = source - zero, target - _registry().Quantity(0.0, target.units)
+    zero = registry().Quantity(0.0, source.units)
+    step, wanted_step = source - zero, target - registry().Quantity(0.0, target.units)
     if molar is not None:
         step = step * molar
     factor = float((step.to(wanted_step.units) / wanted_step.magnitude).magnitude)
@@ -122,14 +104,14 @@ def _between(
     return Conversion(factor, offset)
 
 
-def _dimension(quantity: "pint.Quantity[float]") -> str:
+def _dimension(quantity: Quantity) -> str:
     """A dimension in words."""
     return "a bare number" if quantity.unitless else str(quantity.dimensionality)
 
 
-def _molar_hint(source: "pint.Quantity[float]", target: "pint.Quantity[float]") -> str:
+def _molar_hint(source: Quantity, target: Quantity) -> str:
     """What to add when only a molar mass is missing."""
-    molar_mass = _registry().Quantity(1.0, "g/mol")
+    molar_mass = registry().Quantity(1.0, "g/mol")
     if (source / molar_mass).is_compatible_with(target) or (source * molar_mass).is_compatible_with(
         target
     ):

@@ -20,7 +20,7 @@ import numpy as np
 from mpc_agent.estimation.settings import EstimationSettings, SignalSettings
 from mpc_agent.values import Estimate, Floats
 from plant_models.dialect import JAX
-from plant_models.integrate import rk4_step, substeps
+from plant_models.integrate import jax_step, substeps
 
 
 def _configure(option: str, value: object) -> None:
@@ -122,7 +122,7 @@ class ExtendedKalmanFilter:
             p = parameters(z)
 
             def one(_: int, x: Array) -> Array:
-                return rk4_step(lambda s: model.derivative(s, u, p, JAX), x, step_h / count)
+                return jax_step(model, x, u, p, step_h / count)
 
             x = jax.lax.fori_loop(0, count, one, z[: self.states])
             return jnp.concatenate([x, z[self.states :]])

@@ -2,7 +2,7 @@
 (() => {
   const page = JSON.parse(document.getElementById("data").textContent);
   // A little room at both ends, so that no point is cut.
-  const SPAN = [-0.008 * page.span_d, 1.008 * page.span_d];
+  const SPAN = [-0.008 * page.span, 1.008 * page.span];
   const FONT = getComputedStyle(document.body).fontFamily;
 
   // Texts such as "@7" stand for the arrays of the page; "@@" never occurs.
@@ -29,7 +29,7 @@
       dragmode: "zoom",
       showlegend: legend,
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { size: 12 } },
-      xaxis: { ...axis(), range: [...SPAN], ticksuffix: " d", showticksuffix: "last", hoverformat: ".2f", nticks: 9 },
+      xaxis: { ...axis(), range: [...SPAN], ticksuffix: ` ${page.time_unit}`, showticksuffix: "last", hoverformat: ".2f", nticks: 9 },
       yaxis: { ...axis(), fixedrange: true, nticks: 6 },
     };
     if (panel.kind === "timeline") {
@@ -88,7 +88,7 @@
   };
 
   const filters = document.getElementById("filters");
-  filters.addEventListener("click", (event) => {
+  if (filters) filters.addEventListener("click", (event) => {
     const show = event.target.dataset.show;
     if (!show) return;
     for (const button of filters.querySelectorAll("button")) {

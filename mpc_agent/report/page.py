@@ -5,14 +5,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import jinja2
-import msgspec
-
-from mpc_agent.errors import CannotWriteError
 from mpc_agent.journal import Journal
 from mpc_agent.record import BatchHeader
 from mpc_agent.report import panels, tables
-from mpc_agent.report.panel import Group, Panel
+from mpc_agent.report.html import embedded, numbered, rendered, write_page
+from mpc_agent.report.panel import Group
 from mpc_agent.report.series import Series, read_series
 from mpc_agent.report.sources import (
     Result,
@@ -28,7 +25,6 @@ from mpc_agent.values import Severity
 from sim_plant.truth import Truth
 
 REPORT_FILE = "report.html"
-_HERE = Path(__file__).parent
 
 
 def write_report(run: Path, output: Path | None = None) -> Path:
@@ -47,15 +43,7 @@ def write_report(run: Path, output: Path | None = None) -> Path:
     sources = find_sources(run)
     page = render(sources)
     path = output or sources.record.with_name(REPORT_FILE)
-    if path.exists() and not path.is_file():
-        raise CannotWriteError(f"{path} cannot be written: it is not an ordinary file")
-    growing = path.with_name(f".{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        growing.write_text(page, "utf-8")
-        growing.replace(path)
-    except OSError as error:
-        raise CannotWriteError(f"{path} cannot be written: {error.strerror}") from error
+    write_page(path, page)
     return path
 
 
@@ -64,26 +52,7 @@ def render(sources: Sources) -> str:
     with open_record(sources) as journal:
         series = read_series(journal)
         content = _content(journal, series, read_truth(sources), read_result(sources))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html.j2").render(
-        content,
-        style=(_HERE / "page.css").read_text("utf-8"),
-        script=(_HERE / "page.js").read_text("utf-8"),
-        plotly=_plotly(),
-    )
-
-
-def _plotly() -> str:
-    from plotly.offline import get_plotlyjs
-
-    script: str = get_plotlyjs()
-    return script
+    return rendered("page.html.j2", content)
 
 
 def _content(
@@ -101,8 +70,8 @@ def _content(
         "facts": _facts(header, series),
         "summary": summarise(series, result, alarms),
         "has_truth": truth is not None,
-        "groups": list(_numbered(shown)),
-        "data": _embedded(shown, arrays, span_h),
+        "groups": list(numbered(shown)),
+        "data": embedded(shown, arrays, span_h),
         "events": events,
         "events_left_out": left_out,
         "alarms": alarms,
@@ -129,33 +98,6 @@ def _groups(
     duration = panels.duration_panel(series, arrays, span_h)
     if duration:
         yield Group("Operation", (duration,))
-
-
-def _numbered(shown: list[Group]) -> Iterator[tuple[Group, list[tuple[int, Panel]]]]:
-    """Groups with their panels, counted over the whole page."""
-    first = 0
-    for group in shown:
-        yield group, list(enumerate(group.panels, start=first))
-        first += len(group.panels)
-
-
-def _embedded(shown: list[Group], arrays: Arrays, span_h: float) -> str:
-    """Numbers and traces as JSON that can stand inside a script element."""
-    data = {
-        "span_d": span_h / 24,
-        "arrays": arrays.kept,
-        "panels": [
-            {
-                "kind": panel.kind,
-                "wide": panel.wide,
-                "rows": panel.rows,
-                "traces": panel.traces,
-            }
-            for group in shown
-            for panel in group.panels
-        ],
-    }
-    return msgspec.json.encode(data).decode().replace("<", "\\u003c")
 
 
 def _facts(header: BatchHeader, series: Series) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """What a plot is, and how quantities are named in it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mpc_agent.record import Quantity
 from mpc_agent.report.traces import Trace
@@ -46,6 +47,18 @@ class Group:
     title: str
     panels: tuple[Panel, ...]
     note: str = ""
+
+
+class MassUnit(NamedTuple):
+    """A unit for amounts of product."""
+
+    name: str
+    grams: float
+
+
+def mass_unit(largest_g: float) -> MassUnit:
+    """Grams for less than a kilogram, kilograms otherwise."""
+    return MassUnit("g", 1.0) if abs(largest_g) < 1000.0 else MassUnit("kg", 1000.0)  # noqa: PLR2004
 
 
 def pretty_unit(unit: str) -> str:

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from mpc_agent.record import Quantity
 from mpc_agent.report import traces as draw
-from mpc_agent.report.panel import Group, Panel
+from mpc_agent.report.panel import Group, Panel, mass_unit
 from mpc_agent.report.quantity_panels import QuantityPanels
 from mpc_agent.report.series import Series
 from mpc_agent.report.traces import Arrays, Trace
@@ -41,7 +42,7 @@ def groups(series: Series, truth: Truth | None, arrays: Arrays, span_h: float) -
     outputs = {quantity.name: quantity for quantity in header.outputs}
     volumes = [name for name in ("volume", "weight") if name in outputs]
     online = [name for name in series.measured if name in outputs and name not in volumes]
-    flows = [quantity for quantity in header.inputs if quantity.unit == "L/h"]
+    flows = [quantity for quantity in header.inputs if _moves(series, quantity)]
     drawer = QuantityPanels(series, truth, arrays, span_h)
     found = [
         Group("Culture", tuple(drawer.output(outputs[name]) for name in _assays(series))),
@@ -62,6 +63,14 @@ def groups(series: Series, truth: Truth | None, arrays: Arrays, span_h: float) -
     return [group for group in found if group.panels]
 
 
+def _moves(series: Series, quantity: Quantity) -> bool:
+    """Whether an input is a flow of liquid or gas, or was moved."""
+    values = series.flows[quantity.name]
+    known = values[np.isfinite(values)]
+    moved = bool(known.size) and float(np.ptp(known)) > 0.05 * float(np.abs(known).max())
+    return quantity.unit == "L/h" or quantity.name in series.setpoints or moved
+
+
 def _assays(series: Series) -> list[str]:
     names = {quantity.name for quantity in series.header.outputs}
     return [name for name in series.header.assays if name in names]
@@ -80,10 +89,12 @@ def forecast_panel(
     }
     rows = draw.thinned(len(series.time_h))
     time_h = series.time_h[rows]
+    highest = [np.nanmax(series.expected[name], initial=0.0) for name in series.expected]
+    mass = mass_unit(max([*highest, *product_g.values()]))
     for name, (label, color, fill) in looks.items():
         if name in series.expected:
-            mean = series.expected[name][rows] / 1000
-            deviation = series.expected_deviation[name][rows] / 1000
+            mean = series.expected[name][rows] / mass.grams
+            deviation = series.expected_deviation[name][rows] / mass.grams
             found += draw.band(arrays, time_h, mean, deviation, fill)
             found.append(draw.line(arrays, label, time_h, mean, color=color, width=2.2))
     ends = np.array([0.0, span_h])
@@ -93,9 +104,9 @@ def forecast_panel(
         ("achieved", "harvested", {"color": draw.TRUTH, "dash": "dash"}),
     ):
         if name in product_g:
-            value = np.full(2, product_g[name] / 1000)
+            value = np.full(2, product_g[name] / mass.grams)
             found.append(draw.line(arrays, label, ends, value, width=1.6, **look))
-    return Panel("Product expected at harvest", "kg", tuple(found), wide=True)
+    return Panel("Product expected at harvest", mass.name, tuple(found), wide=True)
 
 
 def timeline_panel(series: Series, arrays: Arrays) -> Panel:

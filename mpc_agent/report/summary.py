@@ -5,15 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mpc_agent.report.panel import pretty_unit
+from mpc_agent.report.panel import mass_unit, pretty_title, pretty_unit
 from mpc_agent.report.series import Series
 from mpc_agent.report.sources import Result
 from mpc_agent.report.traces import ESTIMATE, INK, RECIPE
 
-_GRAMS_PER_KG = 1000.0
 _SIGMAS = 1.96
-PRODUCT = "product_mass"
-SHOWN_OUTPUTS = {"titre": "Titre", "viability": "Viability", "volume": "Volume"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Bar:
 
     Attributes:
         label: whose product it is.
-        value: kilograms, as text.
+        value: product, as text.
         percent: length of the bar.
         color: as everywhere in the report.
         note: relation to the agent's product.
@@ -79,64 +76,74 @@ def is_finished(series: Series) -> bool:
 def summarise(series: Series, result: Result, alarms: int) -> Summary:
     """The figures of a batch; what is not known is left out."""
     finished = is_finished(series)
-    product, product_kg = _product(series, result, finished)
+    product, product_g = _product(series, result, finished)
     return Summary(
         finished=finished,
         product=product,
-        bars=tuple(_bars(series, result, product_kg, finished)),
+        bars=tuple(_bars(series, result, product_g, finished)),
         figures=(*_final(series, result, finished), *_operation(series, alarms)),
     )
 
 
 def _product(series: Series, result: Result, finished: bool) -> tuple[Figure | None, float | None]:
-    """Headline and kilograms: measured if known, else estimated, before harvest as expected."""
+    """Headline and grams: measured if known, else estimated, before harvest as expected."""
+    name = series.header.product
     if "achieved" in result.product_g:
-        product_kg = result.product_g["achieved"] / _GRAMS_PER_KG
-        return Figure("Product harvested", f"{product_kg:.2f}", "kg", ""), product_kg
-    if finished and PRODUCT in series.outputs:
-        mean, deviation = series.outputs[PRODUCT][-1], series.output_deviation[PRODUCT][-1]
+        product_g = result.product_g["achieved"]
+        mass = mass_unit(product_g)
+        return Figure(
+            "Product harvested", f"{product_g / mass.grams:.2f}", mass.name, ""
+        ), product_g
+    if finished and name in series.outputs:
+        mean, deviation = series.outputs[name][-1], series.output_deviation[name][-1]
         label, note = "Product at harvest", "estimated"
     elif "plan" in series.expected and np.isfinite(series.expected["plan"][-1]):
         mean, deviation = series.expected["plan"][-1], series.expected_deviation["plan"][-1]
         label, note = "Product expected", "at harvest, with the agent's plan"
     else:
         return None, None
-    product_kg = float(mean) / _GRAMS_PER_KG
-    width = _SIGMAS * float(deviation) / _GRAMS_PER_KG
-    return Figure(label, f"{product_kg:.2f}", f"± {width:.2f} kg", note), product_kg
+    mass = mass_unit(float(mean))
+    width = _SIGMAS * float(deviation) / mass.grams
+    value = f"{float(mean) / mass.grams:.2f}"
+    return Figure(label, value, f"± {width:.2f} {mass.name}", note), float(mean)
 
 
-def _bars(
-    series: Series, result: Result, product_kg: float | None, finished: bool
-) -> Iterator[Bar]:
+def _bars(series: Series, result: Result, product_g: float | None, finished: bool) -> Iterator[Bar]:
     """The agent's product beside what the recipe gives and what was possible."""
     recipe_g = result.product_g.get("recipe")
     if recipe_g is None and not finished and "recipe" in series.expected:
         recipe_g = float(series.expected["recipe"][-1])
     optimum_g = result.product_g.get("optimum")
-    if product_kg is None or (recipe_g is None and optimum_g is None):
+    if product_g is None or (recipe_g is None and optimum_g is None):
         return
     known = {"Recipe": recipe_g, "Optimum": optimum_g}
     others = {
-        label: value_g / _GRAMS_PER_KG
+        label: value_g
         for label, value_g in known.items()
         if value_g is not None and np.isfinite(value_g)
     }
-    longest = max(product_kg, *others.values())
-    yield Bar("Agent", f"{product_kg:.2f}", 100 * product_kg / longest, ESTIMATE, "")
-    for label, other_kg in others.items():
+    longest = max(product_g, *others.values())
+    mass = mass_unit(longest)
+
+    def bar(label: str, grams: float, color: str, note: str) -> Bar:
+        value = f"{grams / mass.grams:.2f} {mass.name}"
+        return Bar(label, value, 100 * grams / longest, color, note)
+
+    yield bar("Agent", product_g, ESTIMATE, "")
+    for label, other_g in others.items():
         if label == "Recipe":
-            note, color = f"agent {100 * (product_kg / other_kg - 1):+.1f} %", RECIPE
+            yield bar(label, other_g, RECIPE, f"agent {100 * (product_g / other_g - 1):+.1f} %")
         else:
-            note, color = f"agent at {100 * product_kg / other_kg:.1f} %", INK
-        yield Bar(label, f"{other_kg:.2f}", 100 * other_kg / longest, color, note)
+            yield bar(label, other_g, INK, f"agent at {100 * product_g / other_g:.1f} %")
 
 
 def _final(series: Series, result: Result, finished: bool) -> Iterator[Figure]:
-    """Titre, viability and volume at the end."""
-    units = {quantity.name: pretty_unit(quantity.unit) for quantity in series.header.outputs}
+    """What people look at first, and the volume, at the end."""
+    outputs = {quantity.name: quantity for quantity in series.header.outputs}
+    units = {name: pretty_unit(quantity.unit) for name, quantity in outputs.items()}
     when = "at harvest" if finished else "now"
-    for name, label in SHOWN_OUTPUTS.items():
+    for name in (*series.header.shown, "volume"):
+        label = pretty_title(outputs[name]) if name in outputs else name
         if name in result.final:
             yield Figure(label, _short(result.final[name]), units.get(name, ""), when)
         elif name in series.outputs and len(series.time_h):

@@ -33,7 +33,7 @@ POSITIVE = (0.0, np.inf)
 POINTS_PER_TRACE = 900
 SIGMAS_OF_BAND = 1.96
 _DIGITS = 5
-_HOURS_PER_DAY = 24
+_HOURS_PER_UNIT = {"d": 24.0, "h": 1.0}
 
 
 @dataclass
@@ -41,9 +41,11 @@ class Arrays:
     """The numbers of a page, each array once.
 
     Attributes:
+        time_unit: of its time axes, "d" or "h".
         kept: arrays by name.
     """
 
+    time_unit: str = "d"
     kept: dict[str, list[float | None]] = field(default_factory=dict)
     _names: dict[bytes, str] = field(default_factory=dict)
 
@@ -56,9 +58,14 @@ class Arrays:
             self.kept[self._names[key]] = rounded
         return self._names[key]
 
-    def days(self, time_h: Floats) -> str:
-        """Keep times given in hours as days."""
-        return self.add(np.round(time_h / _HOURS_PER_DAY, 4))
+    @property
+    def hours_per_unit(self) -> float:
+        """Length of the unit of its time axes, h."""
+        return _HOURS_PER_UNIT[self.time_unit]
+
+    def times(self, time_h: Floats) -> str:
+        """Keep times given in hours, in the unit of the time axes."""
+        return self.add(np.round(time_h / self.hours_per_unit, 4))
 
 
 def _rounded(value: float) -> float | None:
@@ -107,7 +114,7 @@ def line(
     """A line through values; `look` overrides plotly.js attributes of the line."""
     return {
         "name": name,
-        "x": arrays.days(time_h),
+        "x": arrays.times(time_h),
         "y": arrays.add(values),
         "mode": "lines",
         "type": "scatter",
@@ -230,8 +237,8 @@ def states(
             "type": "bar",
             "orientation": "h",
             "y": [row for row, _, _ in stretches],
-            "base": arrays.days(np.array([begin for _, begin, _ in stretches])),
-            "x": arrays.days(np.array([length for _, _, length in stretches])),
+            "base": arrays.times(np.array([begin for _, begin, _ in stretches])),
+            "x": arrays.times(np.array([length for _, _, length in stretches])),
             "marker": {"color": colors.get(state, TRUTH)},
             "width": 0.66,
             "text": [state.replace("_", " ").lower()] * len(stretches),

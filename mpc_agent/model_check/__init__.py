@@ -1,0 +1,1 @@
+"""What every plant model is held to, whoever wrote it: checks that answer in plain words."""

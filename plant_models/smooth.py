@@ -1,0 +1,23 @@
+"""Switches that a filter and an optimiser can differentiate.
+
+`width` is the region, in the unit of what is compared, over which the switch is rounded; far from
+it the function is exact to rounding.
+"""
+
+from plant_models.dialect import Maths, Scalar
+
+
+def smooth_minimum(first: Scalar, second: Scalar, width: Scalar, xp: Maths) -> Scalar:
+    """The smaller of two, at most `width / 2` below it: (a + b - sqrt((a - b)^2 + width^2)) / 2."""
+    return (first + second - xp.sqrt((first - second) ** 2 + width**2)) / 2
+
+
+def smooth_maximum(first: Scalar, second: Scalar, width: Scalar, xp: Maths) -> Scalar:
+    """The larger of two, at most `width / 2` above it."""
+    return (first + second + xp.sqrt((first - second) ** 2 + width**2)) / 2
+
+
+def saturation(amount: Scalar, half: Scalar, xp: Maths) -> Scalar:
+    """Monod's fraction, 0 to 1; none below zero, where the fraction would rise again."""
+    present = xp.maximum(amount, 0.0)
+    return present / (half + present)
