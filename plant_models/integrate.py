@@ -73,6 +73,16 @@ def substeps(model: PlantModel, step_h: float) -> int:
     return max(1, ceil(step_h * model.substeps_per_h - 1e-9))
 
 
+def _floors(model: PlantModel) -> Floats:
+    """Below what no implicit step may end, shape (states,): zero where the model says so.
+
+    A linearised step knows of no saturation ahead: where oxygen runs out within the step, it goes
+    below zero, and would ring about it. Ended at zero, it sees the slope there and settles.
+    """
+    lowest = [0.0 if state.lower == 0.0 else -np.inf for state in model.states.values()]
+    return np.array(lowest)
+
+
 def jax_step(model: PlantModel, x: Vector, u: Vector, p: Vector, step_h: Any) -> Vector:
     """One step of the model's own method in JAX; differentiable, and `vmap` runs many at once."""
 
@@ -83,7 +93,8 @@ def jax_step(model: PlantModel, x: Vector, u: Vector, p: Vector, step_h: Any) ->
         return rk4_step(f, x, step_h)
     matrix = jax.numpy.eye(len(model.states)) / (SHARE * step_h) - jax.jacfwd(f)(x)
     factors = jax.scipy.linalg.lu_factor(matrix)
-    return rodas3_step(f, f(x), lambda right: jax.scipy.linalg.lu_solve(factors, right), x, step_h)
+    after = rodas3_step(f, f(x), lambda right: jax.scipy.linalg.lu_solve(factors, right), x, step_h)
+    return jax.numpy.maximum(after, _floors(model))
 
 
 def casadi_step(model: PlantModel, held: Collection[str] = ()) -> casadi.Function:
@@ -107,11 +118,16 @@ def casadi_step(model: PlantModel, held: Collection[str] = ()) -> casadi.Functio
         return casadi.Function("step", [x, u, p, step_h], [after])
     rate = derivative(x)
     slope = casadi.Function("slope", [x, u, p], [rate])
-    both = casadi.Function("linear", [x, u, p], [rate, casadi.jacobian(rate, x)])
-    return _implicit_step(slope, both)
+    slopes = casadi.jacobian(rate, x)
+    # QR squares the entries: what is left of a substrate used up long ago would give 0/0.
+    slopes *= casadi.fabs(slopes) > 1e-100
+    both = casadi.Function("linear", [x, u, p], [rate, slopes])
+    return _implicit_step(slope, both, _floors(model))
 
 
-def _implicit_step(slope: casadi.Function, both: casadi.Function) -> casadi.Function:
+def _implicit_step(
+    slope: casadi.Function, both: casadi.Function, floors: Floats
+) -> casadi.Function:
     """RODAS3 on numbers as they come: the matrix is factorised by sparse QR in every step."""
     x, u, p = (casadi.MX.sym(name, slope.size1_in(i)) for i, name in enumerate("xup"))
     step_h = casadi.MX.sym("step_h")
@@ -124,7 +140,7 @@ def _implicit_step(slope: casadi.Function, both: casadi.Function) -> casadi.Func
         x,
         step_h,
     )
-    return casadi.Function("step", [x, u, p, step_h], [after])
+    return casadi.Function("step", [x, u, p, step_h], [casadi.fmax(after, floors)])
 
 
 class Simulator:

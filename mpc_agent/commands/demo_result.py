@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from mpc_agent.commands.progress import CycleView
+from mpc_agent.commands.progress import CycleView, short
 from mpc_agent.commands.simulating import amount, words, write_result
 from mpc_agent.config import Settings
 from mpc_agent.errors import BadRecordError
@@ -112,14 +112,14 @@ def result_table(result: DemoResult) -> Table:
     table.add_column(justify="right")
     table.add_column()
     product_g = result.final_product_g
-    table.add_row("product at harvest", f"{product_g:.5g} g", "")
+    table.add_row("product at harvest", f"{short(product_g)} g", "")
     for name, value in (
         ("by the recipe alone", result.recipe_product_g),
         ("with perfect knowledge", result.optimum_product_g),
     ):
         if value is not None:
             share = f"the agent reached {100 * product_g / value:.1f} %"
-            table.add_row(f"  {name}", f"{value:.5g} g", share)
+            table.add_row(f"  {name}", f"{short(value)} g", share)
     for name, value in result.final.items():
         table.add_row(words(name), amount(value, result.units.get(name, "")), "")
     outside = [f"{name} {h:.1f} h" for name, h in result.hours_outside_limits.items() if h > 0]

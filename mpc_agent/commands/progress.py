@@ -166,13 +166,15 @@ def harvest_text(view: CycleView) -> str:
     plan, recipe = view.expected.get("plan"), view.expected.get("recipe")
     if plan is None or not isfinite(plan.value):
         return ""
-    compared = "" if recipe is None else f" (recipe {grams(recipe.value)} g)"
-    return f"harvest {grams(plan.value)} ±{grams(1.96 * plan.deviation)} g{compared}"
+    compared = "" if recipe is None else f" (recipe {short(recipe.value)} g)"
+    return f"harvest {short(plan.value)} ±{short(1.96 * plan.deviation)} g{compared}"
 
 
-def grams(value: float) -> str:
-    """An amount of product without digits that mean nothing."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - digits
+def short(value: float) -> str:
+    """Three significant digits, all before the point, and nothing for what is next to nothing."""
+    if abs(value) >= 100:  # noqa: PLR2004 - digits
+        return f"{value:.0f}"
+    return f"{value:.3g}" if abs(value) >= 1e-4 else "0"  # noqa: PLR2004 - digits
 
 
 def solve_text(view: CycleView) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from mpc_agent.commands.progress import CycleView, cycle_view
+from mpc_agent.commands.progress import CycleView, cycle_view, short
 from mpc_agent.commands.service import cache_folder
 from mpc_agent.commands.simulation import load_for_simulation, new_folder, plant_trouble
 from mpc_agent.errors import CannotWriteError, StoppedError
@@ -115,14 +115,14 @@ def achieved_text(achieved: Achieved) -> str:
         found = [(name, amount(v, achieved.units.get(name, ""))) for name, v in values.items()]
         return ", ".join(f"{words(name)} {text}" for name, text in found)
 
-    rows = [("product at harvest", f"{achieved.final_product_g:.5g} g")]
+    rows = [("product at harvest", f"{short(achieved.final_product_g)} g")]
     for name, value in (
         ("  the recipe alone", achieved.recipe_product_g),
         ("  perfect knowledge", achieved.optimum_product_g),
     ):
         if value is not None:
             share = 100 * achieved.final_product_g / value
-            rows.append((name, f"{value:.5g} g (the agent reached {share:.1f} % of it)"))
+            rows.append((name, f"{short(value)} g (the agent reached {share:.1f} % of it)"))
     held = achieved.held_percent
     outside = {name: h for name, h in achieved.constraint_violation_h.items() if h > 0}
     solves = {name: _counts(counts) for name, counts in achieved.solves.items()}
@@ -144,8 +144,7 @@ def achieved_text(achieved: Achieved) -> str:
 
 def amount(value: float, unit: str) -> str:
     """A value with its unit, as people write it."""
-    digits = f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004 - digits
-    return f"{digits} {pretty_unit(unit)}".strip()
+    return f"{short(value)} {pretty_unit(unit)}".strip()
 
 
 def words(name: str) -> str:

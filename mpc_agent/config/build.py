@@ -95,6 +95,7 @@ def control_settings(document: Document, model: PlantModel) -> ControlSettings:
         maximise_scale=feed.maximise.scale,
         limits=_limits(feed),
         held_states=feed.held_states,
+        defect_max=feed.defect_max,
     )
     return ControlSettings(
         feed=FeedSettings(feed_problem, feed.interval_s),
@@ -116,6 +117,7 @@ def _gas_settings(gas: GasSection, model: PlantModel) -> GasSettings:
         ),
         limits=_limits(gas),
         held_states=gas.held_states,
+        defect_max=gas.defect_max,
     )
     setpoints = {name: _schedule(item) for name, item in gas.tracked.items()}
     return GasSettings(problem, gas.piece_s, setpoints)

@@ -112,6 +112,9 @@ class ProblemSection(Section):
     """Pieces of the horizon; inputs are constant in each."""
     degree: Annotated[int, Field(ge=1, le=5)] = 3
     """Collocation points in each piece."""
+    defect_max: Positive = 0.02
+    """Largest difference between a plan and its simulation, in units of each state's scale; a plan
+    that differs more is refused. Larger for states that are much faster than a piece."""
     inputs: Annotated[dict[str, DecidedSection], Field(min_length=1)]
     """Inputs that are decided; all others are taken as they are."""
     limits: Items[LimitSection] = ()
