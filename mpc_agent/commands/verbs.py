@@ -127,14 +127,20 @@ def demo(
 @app.command(
     epilog=_examples(
         "mpc-agent check configs/cho_demo.yaml",
+        "mpc-agent check my_model.py",
         "MPC_AGENT__CYCLE__PERIOD_S=300 mpc-agent check site.yaml --json",
     )
 )
-def check(config: Config, as_json: Json = False) -> None:
-    """Check a configuration and list everything that is wrong with it."""
-    from mpc_agent.commands.checking import check_config
+def check(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG", help="YAML file of the agent, or a model's .py.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """Check a configuration, or a model's file, and list everything that is wrong with it."""
+    from mpc_agent.commands.checking import check_file
 
-    result = check_config(config)
+    result = check_file(config)
     if as_json:
         _print_json(result.as_json())
     else:
@@ -268,6 +274,56 @@ def report(
         _print_json({"report": str(written)})
     else:
         sys.stdout.write(f"{written}\n")
+
+
+@app.command(
+    epilog=_examples(
+        "mpc-agent models",
+        "mpc-agent models ecoli_anane           and a plot, ecoli_anane.html",
+        "mpc-agent models my_model.py --plot batch.html",
+        "mpc-agent models cho_mab_control --parameters my_cells.yaml",
+    )
+)
+def models(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="NAME", help="Name of a model, or a Python file with one."),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="HTML file to write, instead of NAME.html here.")
+    ] = None,
+    no_plot: Annotated[bool, typer.Option("--no-plot", help="Run and plot no batch.")] = False,
+    parameters: Annotated[
+        Path | None,
+        typer.Option(help="YAML file for the nominal parameters, to fit to your cells."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace the file of --parameters.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option(help="Which model, when the Python file has several.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the plant models, or show one: equations, values with sources, a plotted batch.
+
+    With --parameters, nothing is shown: the model's parameter set is written for `model:
+    {parameters_file: FILE}` in a configuration.
+    """
+    from mpc_agent.commands import models as found
+
+    if name is None:
+        if plot or no_plot or parameters or force or model:
+            raise typer.BadParameter("say which model", param_hint="NAME")
+        answer = found.list_models()
+    elif parameters is not None:
+        answer = found.write_parameters(name, model, parameters, force=force)
+    else:
+        answer = found.show_model(name, model, plot, plotted=not no_plot)
+    if as_json:
+        _print_json(answer.content)
+    else:
+        sys.stdout.write(answer.text)
 
 
 @app.command(hidden=True)

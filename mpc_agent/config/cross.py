@@ -25,31 +25,39 @@ from mpc_agent.config.check_names import (
     check_tag_map,
     check_tag_names,
     check_tags_suffice,
-    unknown,
 )
 from mpc_agent.config.document import Sections
 from mpc_agent.config.faults import Fault, KeyPath, shown
 from mpc_agent.config.parameter_set import ParameterSet, parameter_values
 from mpc_agent.config.text import ConfigText
 from mpc_agent.drivers.tagmap import OpcuaSettings
-from plant_models.library import MODELS
 from plant_models.model import PlantModel
 
 
 def cross_faults(
-    sections: Sections, text: ConfigText, recipe: Recipe | None, given: ParameterSet | None
+    sections: Sections,
+    text: ConfigText,
+    model: PlantModel | None,
+    recipe: Recipe | None,
+    given: ParameterSet | None,
 ) -> list[Fault]:
-    """Faults that no section has by itself; of one key only the first, which explains the rest."""
+    """Faults that no section has by itself; of one key only the first, which explains the rest.
+
+    What else was read comes along: the model, the recipe, the parameter set; None when it could not
+    be read, or, for the parameter set, when there is none.
+    """
     faults: list[Fault] = []
     seen: set[KeyPath] = set()
-    for path, sentence in _findings(sections, recipe, given):
+    for path, sentence in _findings(sections, model, recipe, given):
         if path not in seen or path[0] == "recipe":
             faults.append(Fault(path, sentence, text.place(path), shown(text.value(path))))
         seen.add(path)
     return faults
 
 
-def _findings(s: Sections, recipe: Recipe | None, given: ParameterSet | None) -> Iterator[Finding]:
+def _findings(
+    s: Sections, model: PlantModel | None, recipe: Recipe | None, given: ParameterSet | None
+) -> Iterator[Finding]:
     if s.cycle and s.clock:
         yield from check_times(s.cycle, s.clock, s.control)
         if s.driver:
@@ -60,12 +68,9 @@ def _findings(s: Sections, recipe: Recipe | None, given: ParameterSet | None) ->
         yield from check_limits(s.control)
     if s.safety and s.control and s.cycle:
         yield from check_fallbacks(s.safety, s.control, s.cycle)
-    if s.model:
-        yield from unknown(("model", "name"), s.model.name, MODELS, "model")
-        model = MODELS.get(s.model.name)
-        if model is not None:
-            yield from _name_findings(s, model, given)
-            yield from _limit_findings(s, model, recipe)
+    if s.model and model is not None:
+        yield from _name_findings(s, model, given)
+        yield from _limit_findings(s, model, recipe)
     if s.simulation:
         yield from check_simulation(s.simulation)
     if s.tags:

@@ -26,8 +26,12 @@ class BatchSection(Section):
 class ModelSection(Section):
     """The plant as filter and optimiser see it."""
 
-    name: str
-    """Name of a plant model."""
+    name: str | None = None
+    """Name of a plant model: of the library, or of those that `file` defines; may be left out when
+    the file defines one alone."""
+    file: Annotated[str, Field(min_length=1)] | None = None
+    """Python file with the site's own model, relative to the folder of this file; null for the
+    library. The file is run as a part of the agent; `mpc-agent check FILE` examines it."""
     parameters_file: Annotated[str, Field(min_length=1)] | None = None
     """YAML file with all parameters of the model, relative to the folder of this file; null for the
     model's nominal values. `mpc-agent models NAME --parameters FILE` writes one to start from."""
@@ -35,6 +39,12 @@ class ModelSection(Section):
     """Single parameters that differ from the file's or nominal values, in the model's units."""
     initial: dict[str, float] = Field(default_factory=dict)
     """States at inoculation that differ from the model's, in the model's units."""
+
+    @model_validator(mode="after")
+    def _named(self) -> "ModelSection":
+        if self.name is None and self.file is None:
+            raise ValueError("needs name, one of `mpc-agent models`, or the file of a model")
+        return self
 
 
 class ClockSection(Section):

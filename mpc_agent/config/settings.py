@@ -14,12 +14,12 @@ from mpc_agent.config.cross import cross_faults
 from mpc_agent.config.document import Document, Sections, read_document
 from mpc_agent.config.environment import with_environment
 from mpc_agent.config.faults import ConfigError, Fault, KeyPath, in_order, shown
+from mpc_agent.config.model_choice import chosen_model
 from mpc_agent.config.parameter_set import ParameterSet, configured_parameter_set
 from mpc_agent.config.text import ConfigText, read_config_text
 from mpc_agent.drivers.tagmap import DriverSettings, OpcuaSettings
 from mpc_agent.estimation.settings import EstimationSettings
 from mpc_agent.safety.settings import SafetySettings
-from plant_models.library import MODELS
 from plant_models.model import PlantModel
 
 
@@ -69,17 +69,22 @@ class Settings:
         sections = read_document(text)
         faults = [*sections.faults]
         recipe = _read_recipe(sections, text, path.parent, faults)
-        given = _read_parameters(sections, text, path.parent, faults)
-        faults += cross_faults(sections, text, recipe, given)
-        if faults or sections.document is None or recipe is None:
+        model = _read_model(sections, text, path.parent, faults)
+        given = _read_parameters(sections, text, path.parent, model, faults)
+        faults += cross_faults(sections, text, model, recipe, given)
+        if faults or sections.document is None or recipe is None or model is None:
             raise ConfigError(in_order(faults))
-        return cls._build(path, sections.document, recipe, given)
+        return cls._build(path, sections.document, model, recipe, given)
 
     @classmethod
     def _build(
-        cls, path: Path, document: Document, recipe: Recipe, given: ParameterSet | None
+        cls,
+        path: Path,
+        document: Document,
+        model: PlantModel,
+        recipe: Recipe,
+        given: ParameterSet | None,
     ) -> Self:
-        model = MODELS[document.model.name]
         text = canonical_text(document, recipe, given)
         return cls(
             source=path,
@@ -132,12 +137,27 @@ def _anchored(driver: DriverSettings, folder: Path) -> DriverSettings:
     return driver.model_copy(update={"security": security.model_copy(update=files)})
 
 
-def _read_parameters(
+def _read_model(
     sections: Sections, text: ConfigText, folder: Path, faults: list[Fault]
+) -> PlantModel | None:
+    """The model, or None and why not."""
+    if sections.model is None:
+        return None
+    model, findings = chosen_model(sections.model, folder)
+    for path, sentence in findings:
+        faults.append(Fault(path, sentence, text.place(path), shown(text.value(path))))
+    return model
+
+
+def _read_parameters(
+    sections: Sections,
+    text: ConfigText,
+    folder: Path,
+    model: PlantModel | None,
+    faults: list[Fault],
 ) -> ParameterSet | None:
     """The parameter set; None when there is none, or why it cannot be used."""
     section = sections.model
-    model = None if section is None else MODELS.get(section.name)
     if section is None or section.parameters_file is None or model is None:
         return None
     place = text.place(("model", "parameters_file"))

@@ -14,18 +14,18 @@ from mpc_agent.report.traces import Arrays
 _HERE = Path(__file__).parent
 
 
-def rendered(template: str, content: Mapping[str, Any]) -> str:
+def rendered(template: Path, content: Mapping[str, Any]) -> str:
     """A page as text, with its style, its script and the plotting library inside."""
     from plotly.offline import get_plotlyjs
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
+        loader=jinja2.FileSystemLoader(template.parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(
+    return environment.get_template(template.name).render(
         content,
         style=(_HERE / "page.css").read_text("utf-8"),
         script=(_HERE / "page.js").read_text("utf-8"),

@@ -52,7 +52,7 @@ def render(sources: Sources) -> str:
     with open_record(sources) as journal:
         series = read_series(journal)
         content = _content(journal, series, read_truth(sources), read_result(sources))
-    return rendered("page.html.j2", content)
+    return rendered(Path(__file__).with_name("page.html.j2"), content)
 
 
 def _content(

@@ -1,22 +1,14 @@
 """What a plot is, and how quantities are named in it."""
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from mpc_agent.record import Quantity
 from mpc_agent.report.traces import Trace
 
-UNITS = {
-    "1": "",
-    "percent": "%",
-    "degC": "°C",
-    "1e9 cells/L": "10⁹ cells/L",
-    "1e9 cells/mmol": "10⁹ cells/mmol",
-    "mmol/(1e9 cells)/h": "mmol/10⁹ cells/h",
-    "g/(1e9 cells)/h": "g/10⁹ cells/h",
-    "mmol/kg": "mOsm/kg",
-}
-"""Units as people write them, where that differs from how programs do."""
+UNITS = {"1": "", "mmol/kg": "mOsm/kg"}
+"""Units that people write in another way altogether."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +22,7 @@ class Panel:
         wide: takes the whole width of the page.
         kind: "lines", "flow" (its axis begins at zero), "logarithmic" or "timeline".
         rows: of a timeline, from top to bottom.
+        name: how configurations call the quantity, where that is shown.
     """
 
     title: str
@@ -38,6 +31,7 @@ class Panel:
     wide: bool = False
     kind: str = "lines"
     rows: tuple[str, ...] = ()
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,10 +57,30 @@ def mass_unit(largest_g: float) -> MassUnit:
 
 def pretty_unit(unit: str) -> str:
     """A unit as people write it."""
-    return UNITS.get(unit, unit)
+    return UNITS[unit] if unit in UNITS else _written(unit)
+
+
+def _written(unit: str) -> str:
+    """A unit with raised exponents and the signs that people use."""
+    text = re.sub(r"\((1e\d+ cells)\)", r"\1", unit)
+    text = re.sub(r"\b1e(\d+)", lambda found: "10" + found[1].translate(_RAISED), text)
+    text = re.sub(r"(?:\^|\*\*)(-?\d+)", lambda found: found[1].translate(_RAISED), text)
+    for program, person in _SIGNS:
+        text = text.replace(program, person)
+    return text
+
+
+_SIGNS = (
+    ("delta_degC", "°C"),
+    ("degC", "°C"),
+    ("percent", "%"),
+    ("umol", "µmol"),
+    ("*", "·"),
+)
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def pretty_title(quantity: Quantity) -> str:
     """What a quantity is, without remarks, beginning with a capital."""
     text = quantity.meaning.split(",")[0]
-    return text if text[:2].lower() == "ph" else text[:1].upper() + text[1:]
+    return text if text.startswith("pH") else text[:1].upper() + text[1:]
