@@ -13,6 +13,10 @@ Interval = tuple[float | None, float | None]
 """Lower and upper end, None where it is open."""
 
 
+SHORT_H = 48.0
+"""Batches shorter than this are told in hours, longer ones in days."""
+
+
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """One state, input, output or parameter, as people read it."""

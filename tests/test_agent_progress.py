@@ -62,13 +62,18 @@ def test_a_line_says_what_matters() -> None:
     assert sentence(bare) == "day  0.50  CONTROL  plant not connected"
 
 
-def test_plain_lines_come_once_per_half_day_and_at_the_end() -> None:
+def test_plain_lines_come_28_times_over_a_batch_and_at_its_end() -> None:
     stream = io.StringIO()
     lines = PlainLines(stream)
-    for number in range(6 * 30 + 1):
-        lines.show(replace(VIEW, batch_h=number / 6, harvest_h=30.0, notices=()))
+    for number in range(6 * 336 + 1):
+        lines.show(replace(VIEW, batch_h=number / 6, notices=()))
     days = [line.split()[1] for line in stream.getvalue().splitlines()]
-    assert days == ["0.00", "0.50", "1.00", "1.25"]
+    assert days == [f"{day / 2:.2f}" for day in range(29)]
+
+
+def test_short_batches_are_told_in_hours() -> None:
+    short = replace(VIEW, harvest_h=33.0, estimates={}, expected={}, solves=())
+    assert sentence(short) == " 12.0 h  CONTROL"
 
 
 def test_alarms_are_said_at_once() -> None:

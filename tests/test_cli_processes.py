@@ -37,8 +37,8 @@ async def test_the_demo_runs_a_batch_and_tells_what_it_came_to(
     assert result["modes"]["CONTROL"] >= 10
     assert result["final_product_g"] == pytest.approx(result["recipe_product_g"], rel=0.2)
     assert result["folder"] == str(folder)
-    assert [line for line in err.splitlines() if line.startswith("day  0.00")]
-    assert [line for line in err.splitlines() if line.startswith("day  0.08")]
+    assert [line for line in err.splitlines() if line.startswith("  0.0 h")]
+    assert [line for line in err.splitlines() if line.startswith("  2.0 h")]
     report = text_of(result["report"])
     assert "CHO-DEMO" in report
     assert 'src="http' not in report

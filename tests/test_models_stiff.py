@@ -97,14 +97,20 @@ def scalar_step(rate: float, x: float, step_h: float) -> float:
     return float(rodas3_step(lambda z: rate * z, rate * x, lambda b: b / weight, x, step_h))
 
 
+def logistic_step(x: float, step_h: float) -> float:
+    """One step of x' = x (1 - x)."""
+    weight = 1 / (SHARE * step_h) - (1 - 2 * x)
+    after = rodas3_step(lambda z: z * (1 - z), x * (1 - x), lambda b: b / weight, x, step_h)
+    return float(after)
+
+
 def test_the_implicit_method_is_of_third_order() -> None:
     """Halving the step divides the error by eight: on x' = x (1 - x)."""
     exact_value, errors = 1 / (1 + 9 * np.exp(-2.0)), []
     for count in (16, 32, 64, 128):
         x, h = 0.1, 2.0 / count
         for _ in range(count):
-            weight = 1 / (SHARE * h) - (1 - 2 * x)
-            x = rodas3_step(lambda z: z * (1 - z), x * (1 - x), lambda b, w=weight: b / w, x, h)
+            x = logistic_step(x, h)
         errors.append(abs(x - exact_value))
     assert np.allclose(np.diff(np.log2(errors)), -3.0, atol=0.15)
 

@@ -220,7 +220,11 @@ class _Demo:
         return f"The last lines of {child.log}:\n{child.last_words()}"
 
     def _interrupted(self) -> str:
-        day = f" at day {self.views[-1].batch_day:.2f}" if self.views else " before the first cycle"
+        day = (
+            f" at {self.views[-1].when.replace('  ', ' ')}"
+            if self.views
+            else " before the first cycle"
+        )
         told = f"stopped{day}; plant and agent were stopped in order."
         folder = shown_path(self.folder)
         if not self.views:

@@ -7,7 +7,7 @@ from math import isfinite
 import msgspec
 
 from mpc_agent.memory import CycleRecord
-from mpc_agent.record import Forecast
+from mpc_agent.record import SHORT_H, Forecast
 from mpc_agent.values import Mode, Severity
 from plant_models.model import PlantModel
 
@@ -75,9 +75,18 @@ class CycleView:
     cycle_s: float
 
     @property
-    def batch_day(self) -> float:
-        """Days since inoculation."""
-        return self.batch_h / 24
+    def when(self) -> str:
+        """Time since inoculation, as people say it: days of a long batch, hours of a short one."""
+        if self.harvest_h < SHORT_H:
+            return f"{self.batch_h:5.1f} h"
+        return f"day {self.batch_h / 24:5.2f}"
+
+    @property
+    def when_of_all(self) -> str:
+        """The same, of how much."""
+        if self.harvest_h < SHORT_H:
+            return f"{self.batch_h:.1f} of {self.harvest_h:.4g} h"
+        return f"day {self.batch_h / 24:.2f} of {self.harvest_h / 24:.4g}"
 
 
 def cycle_view(
@@ -136,8 +145,9 @@ def from_line(line: str | bytes) -> CycleView | None:
 
 def sentence(view: CycleView) -> str:
     """A view as one plain line for people."""
-    parts = [f"day {view.batch_day:5.2f}", f"{view.mode:<7}"]
-    parts += [text for text in (estimate_text(view, name) for name in view.shown) if text]
+    parts = [view.when, f"{view.mode:<7}"]
+    known = [(name, estimate_text(view, name)) for name in view.shown]
+    parts += [f"{label(name)} {text}" for name, text in known if text]
     harvest = harvest_text(view)
     parts += [harvest] if harvest else []
     parts += [solve_text(view)] if view.solves else []
@@ -158,7 +168,12 @@ def estimate_text(view: CycleView, name: str) -> str:
     unit = _UNITS.get(found.unit, f" {found.unit}")
     last = view.shown[-1]
     band = "" if found.deviation is None or name != last else f" ±{1.96 * found.deviation:.2f}"
-    return f"{_LABELS.get(name, name.replace('_', ' '))} {found.value:.2f}{band}{unit}"
+    return f"{found.value:.2f}{band}{unit}"
+
+
+def label(name: str) -> str:
+    """An output's name, as people write it."""
+    return _LABELS.get(name, name.replace("_", " "))
 
 
 def harvest_text(view: CycleView) -> str:

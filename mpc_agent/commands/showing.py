@@ -1,4 +1,4 @@
-"""How progress is shown: a live table on a terminal, a plain line per half-day in a pipe."""
+"""How progress is shown: a live table on a terminal, a line now and then in a pipe."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -19,11 +19,14 @@ from mpc_agent.commands.progress import (
     CycleView,
     estimate_text,
     harvest_text,
+    label,
     sentence,
     solve_text,
 )
 
-HALF_DAY_H = 12.0
+LINES = 28
+"""Parts of a batch that get a line each: half-days of fourteen days."""
+
 LATEST_NOTICES = 6
 
 
@@ -40,11 +43,11 @@ class Display(Protocol):
 
 
 class PlainLines:
-    """One line per half-day of the batch, and every alarm, for pipes and logs."""
+    """Some thirty lines over the batch, and every alarm, for pipes and logs."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._shown_half_day = -1
+        self._shown = -1
 
     def say(self, text: str) -> None:
         """A sentence about what happens around the batch."""
@@ -52,13 +55,13 @@ class PlainLines:
         self._stream.flush()
 
     def show(self, view: CycleView) -> None:
-        """A finished cycle: said when it is the first of its half-day, or the last."""
+        """A finished cycle: said when it is the first of its part of the batch, or the last."""
         for notice in view.notices:
             if notice.alarm:
-                self.say(f"day {view.batch_day:5.2f}  ALARM {notice.code}: {notice.text}")
-        half_day = floor(view.batch_h / HALF_DAY_H + 1e-6)
-        if half_day > self._shown_half_day or view.batch_h >= view.harvest_h - 1e-3:
-            self._shown_half_day = half_day
+                self.say(f"{view.when}  ALARM {notice.code}: {notice.text}")
+        part = floor(LINES * view.batch_h / view.harvest_h + 1e-6)
+        if part > self._shown or view.batch_h >= view.harvest_h - 1e-3:
+            self._shown = part
             self.say(sentence(view))
 
 
@@ -90,25 +93,22 @@ class LiveTable:
         """A finished cycle."""
         for notice in view.notices:
             style = "bold red" if notice.alarm else "dim"
-            self._notices.append(
-                Text(f"day {view.batch_day:5.2f}  {notice.code}: {notice.text}", style=style)
-            )
+            self._notices.append(Text(f"{view.when}  {notice.code}: {notice.text}", style=style))
         self._live.update(self._drawn(view))
 
     def _drawn(self, view: CycleView) -> RenderableType:
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim", min_width=9)
         table.add_column()
-        day = f"{view.batch_day:.2f} of {view.harvest_h / 24:.4g}"
-        table.add_row("batch day", day)
+        table.add_row("batch", view.when_of_all)
         table.add_row("", ProgressBar(total=view.harvest_h, completed=view.batch_h, width=40))
         table.add_row("mode", f"{view.mode}  [dim]{escape(view.mode_reason)}[/dim]")
         if not view.connected:
             table.add_row("plant", Text("not connected", style="bold red"))
         for name in view.shown:
-            label, _, value = estimate_text(view, name).partition(" ")
+            value = estimate_text(view, name)
             if value:
-                table.add_row(label, value)
+                table.add_row(label(name), value)
         table.add_row("expected", harvest_text(view).removeprefix("harvest "))
         table.add_row("last solve", solve_text(view) if view.solves else "none yet")
         return Group(table, *self._notices)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from mpc_agent.journal import Journal
-from mpc_agent.record import BatchHeader
+from mpc_agent.record import SHORT_H, BatchHeader
 from mpc_agent.report import panels, tables
 from mpc_agent.report.html import embedded, numbered, rendered, write_page
 from mpc_agent.report.panel import Group
@@ -59,7 +59,8 @@ def _content(
     journal: Journal, series: Series, truth: Truth | None, result: Result
 ) -> dict[str, Any]:
     """All that the template shows."""
-    header, arrays = journal.header, Arrays()
+    header = journal.header
+    arrays = Arrays(time_unit="h" if header.harvest_h < SHORT_H else "d")
     last_h = float(series.time_h[-1]) if len(series.time_h) else 0.0
     span_h = max(header.harvest_h, last_h)
     shown = list(_groups(series, truth, result, arrays, span_h))
@@ -104,14 +105,22 @@ def _facts(header: BatchHeader, series: Series) -> list[tuple[str, str]]:
     """The lines under the title."""
     facts = [
         ("Inoculated", _utc(header.inoculated_at_s)),
-        ("Planned harvest", f"{header.harvest_h / 24:g} days after"),
+        ("Planned harvest", f"{_duration(header, header.harvest_h)} after"),
         ("Model", header.model),
         ("Cycle", f"every {header.period_s / 60:g} min"),
     ]
     if len(series.time_h):
         last_s = header.inoculated_at_s + 3600 * float(series.time_h[-1])
-        facts.insert(1, ("Last cycle", f"{_utc(last_s)}, day {series.time_h[-1] / 24:.1f}"))
+        facts.insert(
+            1,
+            ("Last cycle", f"{_utc(last_s)}, after {_duration(header, float(series.time_h[-1]))}"),
+        )
     return facts
+
+
+def _duration(header: BatchHeader, hours: float) -> str:
+    """Hours of a short batch, days of a long one."""
+    return f"{hours:.3g} hours" if header.harvest_h < SHORT_H else f"{hours / 24:.3g} days"
 
 
 def _utc(time_s: float) -> str:
