@@ -9,12 +9,18 @@ from plant_models.dialect import Maths, Scalar
 
 def smooth_minimum(first: Scalar, second: Scalar, width: Scalar, xp: Maths) -> Scalar:
     """The smaller of two, at most `width / 2` below it: (a + b - sqrt((a - b)^2 + width^2)) / 2."""
-    return (first + second - xp.sqrt((first - second) ** 2 + width**2)) / 2
+    return xp.minimum(first, second) - _rounding(first - second, width, xp)
 
 
 def smooth_maximum(first: Scalar, second: Scalar, width: Scalar, xp: Maths) -> Scalar:
-    """The larger of two, at most `width / 2` above it."""
-    return (first + second + xp.sqrt((first - second) ** 2 + width**2)) / 2
+    """The larger of two, at most `width / 2` above it: (a + b + sqrt((a - b)^2 + width^2)) / 2."""
+    return xp.maximum(first, second) + _rounding(first - second, width, xp)
+
+
+def _rounding(apart: Scalar, width: Scalar, xp: Maths) -> Scalar:
+    """(sqrt(d^2 + width^2) - |d|) / 2, written without cancellation far from the switch."""
+    size = xp.maximum(apart, -apart)
+    return width**2 / (2 * (size + xp.sqrt(apart**2 + width**2)))
 
 
 def saturation(amount: Scalar, half: Scalar, xp: Maths) -> Scalar:
