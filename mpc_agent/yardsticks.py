@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -9,15 +10,20 @@ from controllers.nmpc import Nmpc
 from controllers.plan import Floats
 from controllers.problem import DecidedInput, Limit, Problem
 from controllers.situation import Situation
+from controllers.transcription import radau
 from mpc_agent.config.schema_general import JudgedLimit
-from plant_models.cho_mab import FULL
-from sim_plant.names import FLOWS
 from sim_plant.plant import SimulatedPlant, recipe_run
 from sim_plant.settings import PlantSettings
 from sim_plant.truth import Truth
 
-PIECE_H = 6.0
-"""About how long a piece of the optimum's grid is: the batch holds a whole number of them."""
+PIECES = 56
+"""Pieces of the optimum's grid where the plant does not say how long they are."""
+
+ROWS_PER_PIECE = 2
+"""No piece holds fewer rows of the truth: the recipe's batch is the guess."""
+
+DEGREE = 3
+"""Radau collocation points per piece."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +31,9 @@ class Optimum:
     """The best that could have been done with this batch, known perfectly from the start.
 
     Attributes:
-        product_g: antibody at harvest, re-integrated.
+        product_g: product at harvest, re-integrated.
         starts_h: starts of the pieces, shape (pieces,).
-        inputs: flow by name, each of shape (pieces,), as delivered.
+        inputs: decided input by name, each of shape (pieces,), as delivered.
         found: how the solve ended, in words.
     """
 
@@ -48,45 +54,33 @@ def optimum(
     recipe: Truth,
     without: Collection[str] = (),
 ) -> Optimum:
-    """Optimise all flows of the true plant offline, from the true state, inside the limits.
+    """Optimise the inputs of the true plant offline, from the true state, inside the limits.
 
-    Piecewise constant on pieces of six hours, Radau collocation, all limits hard. The product is
-    that of the re-integrated plan. The search starts from what the recipe did.
+    Decided is what the plant's settings say under `yardstick`; everything else does what it did in
+    the recipe's batch. Piecewise constant, Radau collocation, all limits hard. The product is that
+    of the re-integrated plan. The search starts from what the recipe did.
 
     Args:
         plant: the simulated plant, seed included.
         limits: intervals that the truth is judged by.
         recipe: the same plant on its recipe.
-        without: flows that are not decided and stay as the recipe's batch began.
+        without: inputs that are not decided and stay as the recipe's batch began.
     """
-    culture = SimulatedPlant(plant).culture
-    pieces = max(1, round(plant.batch.duration_h / PIECE_H))
-    piece_h = plant.batch.duration_h / pieces
-    decided = [flow.value for flow in FLOWS if flow.value not in without]
-    problem = Problem(
-        name="optimum",
-        model=FULL,
-        inputs=tuple(_flow(plant, name) for name in decided),
-        pieces=pieces,
-        maximise="product_mass",
-        # The costs of moving count in shares of the product, however long the batch is.
-        maximise_scale=recipe.product_g,
-        limits=tuple(
-            Limit(item.output, item.lower, item.upper, _scale(item), weight=None)
-            for item in _within_vessel(limits, plant)
-        ),
-        check_steps=160,
-        # Transients of dissolved oxygen fall between the points of this grid; they do not matter
-        # for the product, which is re-integrated with steps that resolve them.
-        defect_max=0.5,
-    )
-    guess = _guess(recipe, problem.decided, pieces, piece_h)
+    culture, model = SimulatedPlant(plant).culture, plant.plant_model
+    pieces, piece_h = grid(plant)
+    problem = _problem(plant, limits, recipe, without)
+    done = _done(recipe, pieces, piece_h)
+    given = done.copy()
+    for name in without:
+        row = model.input_names.index(name)
+        given[:, row] = recipe.inputs[1, row]
+    guess = done[:, [model.input_names.index(name) for name in problem.decided]]
     plan = Nmpc(problem).solve(
         Situation(
             time_s=0.0,
-            state=np.array([culture.initial[name] for name in FULL.states]),
-            parameters=np.array([culture.parameters[name] for name in FULL.parameters]),
-            given=recipe.inputs[1].copy(),
+            state=np.array([culture.initial[name] for name in model.states]),
+            parameters=np.array([culture.parameters[name] for name in model.parameters]),
+            given=given,
             previous=guess[0],
             piece_h=piece_h,
             setpoints=np.zeros(0),
@@ -94,7 +88,7 @@ def optimum(
         ),
         None,
     )
-    product = FULL.output_names.index("product_mass")
+    product = model.output_names.index(model.product)
     return Optimum(
         product_g=float(plan.outputs[-1, product]) if plan.usable else float("nan"),
         starts_h=np.arange(pieces, dtype=np.float64) * piece_h,
@@ -103,15 +97,53 @@ def optimum(
     )
 
 
-def _flow(plant: PlantSettings, name: str) -> DecidedInput:
-    actuator = plant.actuators.of(name)
-    return DecidedInput(name, actuator.lower_L_per_h, actuator.upper_L_per_h, move_weight=1e-3)
+def grid(plant: PlantSettings) -> tuple[int, float]:
+    """Number and length (h) of the pieces: the batch holds a whole number of them."""
+    duration_h = plant.batch.duration_h
+    wanted_h = plant.yardstick.piece_h or duration_h / PIECES
+    shortest_h = ROWS_PER_PIECE * plant.truth.every_s / 3600
+    pieces = max(1, round(duration_h / max(wanted_h, shortest_h)))
+    return pieces, duration_h / pieces
+
+
+def _problem(
+    plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth, without: Collection[str]
+) -> Problem:
+    """The batch as one optimal control problem."""
+    model, section = plant.plant_model, plant.yardstick
+    pieces, piece_h = grid(plant)
+    widest = float(np.diff(radau(DEGREE)[0], prepend=0.0).max())
+    return Problem(
+        name="optimum",
+        model=model,
+        inputs=tuple(_input(plant, name) for name in section.decided if name not in without),
+        pieces=pieces,
+        degree=DEGREE,
+        maximise=model.product,
+        # The costs of moving count in shares of the product, however long the batch is.
+        maximise_scale=max(recipe.product_g, 1e-9),
+        limits=tuple(
+            Limit(item.output, item.lower, item.upper, _scale(item), weight=None)
+            for item in _within_vessel(limits, plant)
+        ),
+        held_states=section.held_states,
+        check_steps=section.check_steps or ceil(piece_h * widest * model.substeps_per_h),
+        defect_max=section.defect_max,
+    )
+
+
+def _input(plant: PlantSettings, name: str) -> DecidedInput:
+    actuator = plant.actuators[name]
+    return DecidedInput(name, actuator.lower, actuator.upper, move_weight=1e-3)
 
 
 def _within_vessel(limits: Iterable[JudgedLimit], plant: PlantSettings) -> tuple[JudgedLimit, ...]:
     """The limits, with the volume at which the vessel's interlock acts in place of their own."""
-    others = tuple(item for item in limits if item.output != FULL.volume)
-    vessel = JudgedLimit(output=FULL.volume, upper=plant.vessel.working_volume_L, hard=True)
+    model = plant.plant_model
+    others = tuple(item for item in limits if item.output != model.volume)
+    if model.volume not in model.output_names:
+        return others
+    vessel = JudgedLimit(output=model.volume, upper=plant.vessel.working_volume_L, hard=True)
     return (*others, vessel)
 
 
@@ -124,9 +156,7 @@ def _scale(item: JudgedLimit) -> float:
     return max(abs(upper - lower) / 10, 1e-3)
 
 
-def _guess(recipe: Truth, names: tuple[str, ...], pieces: int, piece_h: float) -> Floats:
-    """Mean flow of the recipe's batch in each piece, shape (pieces, flows)."""
+def _done(recipe: Truth, pieces: int, piece_h: float) -> Floats:
+    """Mean inputs of the recipe's batch in each piece, shape (pieces, inputs)."""
     piece = np.clip(((recipe.time_h - 1e-9) / piece_h).astype(int), 0, pieces - 1)
-    rows = [recipe.inputs[piece == k].mean(axis=0) for k in range(pieces)]
-    places = [recipe.input_names.index(name) for name in names]
-    return np.array(rows)[:, places]
+    return np.array([recipe.inputs[piece == k].mean(axis=0) for k in range(pieces)])

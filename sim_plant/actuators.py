@@ -1,42 +1,44 @@
-"""Pumps and mass-flow controllers: they saturate, follow with a lag, and fail."""
+"""Pumps, mass-flow controllers and other actuators: they saturate, follow with a lag, and fail."""
 
+from collections.abc import Mapping
 from math import exp
-from typing import Final
 
+from sim_plant.equipment_settings import ActuatorSettings
 from sim_plant.faults import Fault, FaultKind, active_faults, faults_of
-from sim_plant.names import FLOWS, Flow
-from sim_plant.process_settings import ActuatorsSettings
 from sim_plant.section import TICK_S
-
-_ORDER: Final = {flow.value: row for row, flow in enumerate(FLOWS)}
 
 
 class Actuators:
-    """All flows of the plant, in the order of `FLOWS`, in L/h.
+    """All actuators of the plant, in the order of the settings, in the units of the model.
 
     Attributes:
-        shown: flows as the meters show them.
-        delivered: flows that leave the pump or valve, before the pump's gain; they differ from what
+        names: inputs of the model that they act on.
+        shown: what their meters show.
+        delivered: what leaves the pump, valve or drive, before a pump's gain; it differs from what
             is shown only when a line is blocked.
     """
 
-    def __init__(self, settings: ActuatorsSettings, faults: tuple[Fault, ...]) -> None:
-        """Begin with every flow at its lower end."""
-        each = [settings.of(flow.value) for flow in FLOWS]
-        self._lower = [actuator.lower_L_per_h for actuator in each]
-        self._upper = [actuator.upper_L_per_h for actuator in each]
+    def __init__(self, settings: Mapping[str, ActuatorSettings], faults: tuple[Fault, ...]) -> None:
+        """Begin with every flow at its lower end, and anything else where it is safe."""
+        each = settings.values()
+        self.names = tuple(settings)
+        self._rows = {name: row for row, name in enumerate(settings)}
+        self._lower = [actuator.lower for actuator in each]
+        self._upper = [actuator.upper for actuator in each]
         self._share = [1.0 - exp(-TICK_S / actuator.lag_s) for actuator in each]
         self._faults = (*faults_of(faults, "pump_"), *faults_of(faults, "gas_"))
-        self.shown = list(self._lower)
-        self.delivered = list(self._lower)
+        self.shown = [
+            actuator.safe if actuator.kind == "other" else actuator.lower for actuator in each
+        ]
+        self.delivered = list(self.shown)
 
-    def limited(self, flow: Flow, wanted: float) -> float:
-        """The setpoint an actuator can follow that is closest to `wanted`, L/h."""
-        row = _ORDER[flow.value]
+    def limited(self, name: str, wanted: float) -> float:
+        """The setpoint an actuator can follow that is closest to `wanted`."""
+        row = self._rows[name]
         return min(max(wanted, self._lower[row]), self._upper[row])
 
     def follow(self, setpoints: list[float], time_h: float) -> None:
-        """One tick towards these setpoints (L/h).
+        """One tick towards these setpoints.
 
         First-order lags, exact for a setpoint that is constant over the tick.
         """
@@ -53,7 +55,7 @@ class Actuators:
 
     def _fail(self, fault: Fault, before: list[float]) -> None:
         """Let one fault act on the flows of this tick."""
-        row = _ORDER[fault.target]
+        row = self._rows[fault.target]
         if fault.kind is FaultKind.PUMP_BLOCKED:
             self.delivered = list(self.delivered)
             self.delivered[row] *= fault.size

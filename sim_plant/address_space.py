@@ -40,6 +40,9 @@ _UNECE: Final[Mapping[str, str]] = {
     "mmol/kg": "D87",
     "g/L": "GL",
     "s": "SEC",
+    "L/h": "E32",
+    "L": "LTR",
+    "K": "KEL",
 }
 """Common codes of UNECE recommendation 20, by unit; other units have none."""
 
@@ -59,7 +62,7 @@ def instant(time_s: float) -> datetime:
 def data_value(tag: Tag, value: TagValue) -> ua.DataValue:
     """A tag's value with status and simulated timestamps."""
     if value.quality is Quality.BAD:
-        status, content = _WAITING if tag.name.startswith("Lab.") else _FAILED, ua.Variant()
+        status, content = _WAITING if tag.assay else _FAILED, ua.Variant()
     else:
         status = _GOOD if value.quality is Quality.GOOD else _UNCERTAIN
         content = _variant(tag, value.value)

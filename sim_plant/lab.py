@@ -1,24 +1,20 @@
 """The laboratory: samples drawn by the day, results that come back hours later."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from math import inf
-from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plant_models.cho_mab import FULL
+from plant_models.model import PlantModel
+from sim_plant.equipment_settings import AssaySettings
 from sim_plant.faults import Fault, FaultKind, active_faults, faults_of
 from sim_plant.instrument_settings import LabSettings
-from sim_plant.names import LAB_TAGS
+from sim_plant.tag_units import Scale
 
 Floats = NDArray[np.float64]
-
-ASSAYS: Final = tuple(LAB_TAGS)
-
-_ROWS = {assay: FULL.output_names.index(assay) for assay in ASSAYS}
-_HIGHEST = {"viability": 100.0}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,13 +25,33 @@ class Result:
         entered_at_s: when the result is released, UTC seconds.
         drawn_at_s: when the sample left the vessel, UTC seconds.
         assay: output of the model.
-        value: measured value, in the output's unit.
+        value: measured value, in the tag's unit.
     """
 
     entered_at_s: float
     drawn_at_s: float
     assay: str
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Assay:
+    """One assay: its output of the model, and how that becomes what the laboratory reports."""
+
+    name: str
+    settings: AssaySettings
+    row: int
+    scale: Scale
+
+    @property
+    def lowest(self) -> float:
+        """Smallest value reported: no laboratory reports less than nothing."""
+        return 0.0 if self.settings.range is None else self.settings.range[0]
+
+    @property
+    def highest(self) -> float:
+        """Largest value reported."""
+        return inf if self.settings.range is None else self.settings.range[1]
 
 
 class Laboratory:
@@ -49,11 +65,22 @@ class Laboratory:
     def __init__(
         self,
         settings: LabSettings,
+        assays: Mapping[str, AssaySettings],
+        model: PlantModel,
         faults: tuple[Fault, ...],
         inoculated_at_s: float,
         generator: np.random.Generator,
     ) -> None:
         self._settings = settings
+        self._assays = [
+            _Assay(
+                name,
+                assay,
+                model.output_names.index(name),
+                Scale.between(assay.unit, model.outputs_info[name].unit),
+            )
+            for name, assay in assays.items()
+        ]
         self._faults = faults_of(faults, "lab_")
         self._inoculated_at_s = inoculated_at_s
         self._generator = generator
@@ -86,14 +113,14 @@ class Laboratory:
 
     def _draw(self, time_s: float, outputs: Floats) -> None:
         """Assay one sample; noise and delays are drawn in a fixed order, faults or not."""
-        noise = self._generator.standard_normal(len(ASSAYS))
-        spread = self._generator.uniform(-1.0, 1.0, len(ASSAYS))
+        noise = self._generator.standard_normal(len(self._assays))
+        spread = self._generator.uniform(-1.0, 1.0, len(self._assays))
         active = active_faults(self._faults, (time_s - self._inoculated_at_s) / 3600)
-        for assay, draw, jitter in zip(ASSAYS, noise, spread, strict=True):
-            settings = self._settings.of(assay)
-            true = float(outputs[_ROWS[assay]])
+        for assay, draw, jitter in zip(self._assays, noise, spread, strict=True):
+            settings = assay.settings
+            true = assay.scale.to_tag(float(outputs[assay.row]))
             deviation = settings.absolute + settings.relative * true
-            factor, delay, missing = _effects(active, assay)
+            factor, delay, missing = _effects(active, assay.name)
             value = factor * (true + float(draw) * deviation)
             delay *= settings.delay_h * (1.0 + self._settings.delay_spread * float(jitter))
             if missing:
@@ -103,8 +130,8 @@ class Laboratory:
                 Result(
                     entered_at_s=time_s + 3600 * delay,
                     drawn_at_s=time_s,
-                    assay=assay,
-                    value=min(max(value, 0.0), _HIGHEST.get(assay, inf)),
+                    assay=assay.name,
+                    value=min(max(value, assay.lowest), assay.highest),
                 ),
             )
 

@@ -1,68 +1,48 @@
-"""What the plant has: flows, probes and assays, by the model's names and by their tags."""
+"""Names: the model a plant runs, and what its tags are called when nobody says otherwise."""
 
 from collections.abc import Mapping
-from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
+from plant_models.library import find_or_load_model
+from plant_models.model import Input, Output, PlantModel
+from plant_models.model_file import ModelFileError
+from sim_plant.errors import PlantError
 
-class Flow(StrEnum):
-    """The flows the control unit drives; the values are the names of the model's inputs."""
-
-    GLUCOSE_FEED = "glucose_feed"
-    AMINO_FEED = "amino_feed"
-    BASE = "base"
-    AIR = "air"
-    OXYGEN = "oxygen"
-    CARBON_DIOXIDE = "carbon_dioxide"
-    NITROGEN = "nitrogen"
+DEFAULT_MODEL: Final = "cho_mab_full"
+"""The model of the plant that the package brings along."""
 
 
-FLOWS: Final[tuple[Flow, ...]] = tuple(Flow)
-FEEDS: Final = (Flow.GLUCOSE_FEED, Flow.AMINO_FEED)
-PUMPS: Final = (*FEEDS, Flow.BASE)
-GASES: Final = (Flow.AIR, Flow.OXYGEN, Flow.CARBON_DIOXIDE, Flow.NITROGEN)
-REMOTE_FLOWS: Final[tuple[Flow, ...]] = tuple(flow for flow in FLOWS if flow is not Flow.BASE)
-"""What a remote controller may set; base belongs to the control unit's pH loop alone."""
+def model_of(setting: object) -> PlantModel:
+    """The model that a plant's setting `model` means: the one place where models are found.
 
-FLOW_TAGS: Final[Mapping[Flow, str]] = {
-    Flow.GLUCOSE_FEED: "GlucoseFeed",
-    Flow.AMINO_FEED: "AminoFeed",
-    Flow.BASE: "Base",
-    Flow.AIR: "Air",
-    Flow.OXYGEN: "Oxygen",
-    Flow.CARBON_DIOXIDE: "CarbonDioxide",
-    Flow.NITROGEN: "Nitrogen",
-}
-"""First part of the tag names of each flow."""
+    Args:
+        setting: name of a model of the library, or a mapping with `file`, a Python file outside
+            it, and `name`, which may be left out when the file defines one model alone.
+
+    Raises:
+        PlantError: it means none.
+    """
+    choice = {"name": setting} if isinstance(setting, str) else setting
+    if not isinstance(choice, Mapping) or not choice or not set(choice) <= {"name", "file"}:
+        raise PlantError("model: must be a name, or {file: my_model.py, name: my_model}")
+    name, file = choice.get("name"), choice.get("file")
+    if not isinstance(name, str | None) or not isinstance(file, str | None):
+        raise PlantError("model: name and file must be texts")
+    try:
+        return find_or_load_model(name, None if file is None else str(Path(file).resolve()))
+    except KeyError as error:
+        raise PlantError(f"model: {error.args[0]}") from None
+    except ModelFileError as error:
+        raise PlantError(f"model: {error}") from None
 
 
-def litres_per_hour(flow: Flow) -> float:
-    """What one vendor unit of this flow is in L/h: pumps show mL/min, gas flows L/min."""
-    return 0.06 if flow in PUMPS else 60.0
+def shown(model: PlantModel, name: str) -> Input | Output:
+    """What an instrument shows: an output of the model, else an input."""
+    return model.outputs_info.get(name) or model.inputs[name]
 
 
-PROBE_TAGS: Final[Mapping[str, str]] = {
-    "dissolved_oxygen": "DissolvedOxygen.Value",
-    "pH": "pH.Value",
-    "pCO2": "PCO2.Value",
-    "weight": "Weight.Value",
-    "capacitance": "Capacitance.Value",
-    "off_gas_oxygen": "OffGas.Oxygen",
-    "off_gas_carbon_dioxide": "OffGas.CarbonDioxide",
-    "temperature": "Temperature.Value",
-    "pressure": "Pressure.Value",
-    "power_per_volume": "Stirrer.PowerPerVolume",
-}
-"""Tag of each probe, by the model's output (or input) that it shows."""
-
-LAB_TAGS: Final[Mapping[str, str]] = {
-    "viable_cells": "Lab.ViableCells",
-    "viability": "Lab.Viability",
-    "glucose": "Lab.Glucose",
-    "lactate": "Lab.Lactate",
-    "glutamine": "Lab.Glutamine",
-    "ammonia": "Lab.Ammonia",
-    "titre": "Lab.Titre",
-    "osmolality": "Lab.Osmolality",
-}
-"""Tag of each assay, by the model's output that it shows."""
+def camel_case(name: str) -> str:
+    """A name as tags are written: `glucose_feed` becomes GlucoseFeed, and pH stays pH."""
+    words = name.split("_")
+    return "".join(word if word == "pH" else word[:1].upper() + word[1:] for word in words)

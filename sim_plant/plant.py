@@ -8,10 +8,11 @@ import numpy as np
 
 from sim_plant.actuators import Actuators
 from sim_plant.control_unit import ControlUnit, Source
+from sim_plant.drifts import Drifts
 from sim_plant.errors import PlantError
 from sim_plant.handshake import permit, withdraw
 from sim_plant.lab import Laboratory
-from sim_plant.reactor import Culture, Reactor, draw_culture
+from sim_plant.reactor import Culture, Filling, Reactor, draw_culture
 from sim_plant.readings import read_tags
 from sim_plant.section import TICK_S
 from sim_plant.sensors import Probes
@@ -47,15 +48,21 @@ class SimulatedPlant:
         self.table: Mapping[str, Tag] = tag_table(settings)
         self._inoculated_at_s = settings.batch.inoculated_at.timestamp()
         self._ticks = 0
-        culture, sensors, lab = map(
-            np.random.default_rng, np.random.SeedSequence(settings.seed).spawn(3)
+        culture, sensors, lab, drifts = map(
+            np.random.default_rng, np.random.SeedSequence(settings.seed).spawn(4)
         )
         self.culture: Culture = draw_culture(settings, culture)
         self._actuators = Actuators(settings.actuators, settings.faults)
-        self._reactor = Reactor(settings, self.culture, self._actuators.delivered)
+        self._reactor = Reactor(
+            settings, self.culture, Drifts(settings, drifts), self._actuators.delivered
+        )
         self._unit = ControlUnit(settings, self._actuators, self.time_s)
-        self._probes = Probes(settings.sensors, settings.faults, sensors)
-        self._lab = Laboratory(settings.lab, settings.faults, self._inoculated_at_s, lab)
+        self._filling = Filling(settings)
+        model, faults = settings.plant_model, settings.faults
+        self._probes = Probes(settings.probes, model, faults, sensors)
+        self._lab = Laboratory(
+            settings.lab, settings.assays, model, faults, self._inoculated_at_s, lab
+        )
         self._log = TruthLog(settings, self.culture, self._inoculated_at_s)
         self._ticks_per_row = round(settings.truth.every_s / TICK_S)
         self._observe()
@@ -101,7 +108,7 @@ class SimulatedPlant:
             self._actuators,
             self._probes,
             self._lab,
-            batch=self.settings.batch,
+            self.settings,
             time_s=self.time_s,
         )
 
@@ -138,7 +145,8 @@ class SimulatedPlant:
     def _tick(self) -> None:
         """Ten seconds: the control unit decides, the actuators follow, the culture lives."""
         time_h = self.time_h
-        setpoints = self._unit.tick(self.time_s, time_h, self._probes, self._reactor.weight_kg)
+        filling = self._filling.of(self._reactor)
+        setpoints = self._unit.tick(self.time_s, time_h, self._probes, filling)
         self._actuators.follow(setpoints, time_h)
         self._reactor.advance(self._actuators.delivered)
         self._ticks += 1

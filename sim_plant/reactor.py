@@ -2,44 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plant_models.cho_mab import FULL
 from plant_models.dialect import NUMPY
+from plant_models.integrate import substeps
+from plant_models.model import PlantModel
 from plant_models.stepper import Stepper
+from sim_plant.drifts import Drifts
 from sim_plant.errors import PlantError
-from sim_plant.names import FLOWS, GASES, PUMPS, Flow
 from sim_plant.section import TICK_S
 from sim_plant.settings import PlantSettings
 
 Floats = NDArray[np.float64]
 
-_SUBSTEPS: Final = 5
-"""Runge-Kutta steps in a tick. Without oxygen, respiration reacts as fast as `q_O2 Xv / K_O2`,
-3000 1/h at 30e9 cells/L, twice what this culture reaches; steps of 2 s are stable (h lambda < 2.78)
-and keep oxygen from falling below zero."""
-
-_LEAK_L_PER_H: Final = 0.1
-"""Air that enters from the headspace when every gas supply is lost; keeps the gas balance
-defined, transfers next to nothing."""
-
-_MOST_NEGATIVE: Final = -1e-6
-"""Rounding that a concentration may show below zero (model's unit)."""
-
-_FED = (
-    "glucose_feed_glucose",
-    "glucose_feed_glutamine",
-    "amino_feed_glucose",
-    "amino_feed_glutamine",
-)
-
-_WEIGHT = FULL.output_names.index("weight")
-_FLOW_ROWS = tuple(FULL.input_names.index(flow.value) for flow in FLOWS)
-_GAS_ROWS = tuple(FULL.input_names.index(flow.value) for flow in GASES)
-_AIR_ROW = FULL.input_names.index("air")
+_ROUNDING: Final = 1e-5
+"""How far below zero a state may seem to be, in units of its scale."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +35,16 @@ class Culture:
 
     parameters: Mapping[str, float]
     initial: Mapping[str, float]
-    pump_gains: Mapping[Flow, float]
+    pump_gains: Mapping[str, float]
 
 
 def draw_culture(settings: PlantSettings, generator: np.random.Generator) -> Culture:
-    """Draw a batch: log-normal about the nominal values, with the model's own deviations.
+    """Draw a batch: log-normal about the nominal values.
 
-    The draws are made in a fixed order, whatever is overridden, so that one override does not
-    move everything else.
+    The draws are made in the order of the model's tables, whatever is given instead of drawn, so
+    that one such value does not move everything else.
     """
-    culture = settings.culture
+    model, culture = settings.plant_model, settings.culture
 
     def factor(deviation: float) -> float:
         return float(np.exp(culture.spread * deviation * generator.standard_normal()))
@@ -72,20 +53,20 @@ def draw_culture(settings: PlantSettings, generator: np.random.Generator) -> Cul
         name: parameter.value * factor(parameter.deviation)
         if parameter.deviation
         else parameter.value
-        for name, parameter in FULL.parameters.items()
+        for name, parameter in model.parameters.items()
     }
-    for name in _FED:
-        parameters[name] *= factor(culture.feed_concentration)
-    parameters["k_kLa"] *= factor(culture.oxygen_transfer)
-    parameters["vessel_diameter"] = settings.vessel.diameter_m
+    for name in model.parameters:
+        if name in culture.deviations:
+            parameters[name] *= factor(culture.deviations[name])
     inoculum = factor(culture.inoculum)
-    gains = {pump: factor(culture.pump_gain) for pump in PUMPS}
-    initial = {name: state.initial for name, state in FULL.states.items()}
-    initial["viable_cells"] *= inoculum
-    initial["dead_cells"] *= inoculum
+    pumps = [name for name, actuator in settings.actuators.items() if actuator.pumps]
+    gains = {pump: factor(culture.pump_gain) for pump in pumps}
+    initial = {name: state.initial for name, state in model.states.items()}
+    for name in culture.inoculum_states:
+        initial[name] *= inoculum
     return Culture(
         parameters={**parameters, **culture.parameters},
-        initial={**initial, **culture.initial, FULL.volume: settings.vessel.initial_volume_L},
+        initial={**initial, **culture.initial, model.volume: settings.vessel.initial_volume_L},
         pump_gains=gains,
     )
 
@@ -99,50 +80,91 @@ class Reactor:
         outputs: true outputs now, shape (outputs,).
     """
 
-    def __init__(self, settings: PlantSettings, culture: Culture, flows: list[float]) -> None:
-        """Inoculate, with these flows as in `advance`."""
-        vessel = settings.vessel
-        self._stepper = Stepper(FULL, TICK_S / 3600, _SUBSTEPS)
-        self.state: Floats = np.array([culture.initial[name] for name in FULL.state_names])
-        self._parameters = np.array([culture.parameters[name] for name in FULL.parameter_names])
-        self.inputs: Floats = np.array(
-            FULL.nominal_inputs()._replace(
-                temperature=vessel.temperature_degC,
-                pressure=vessel.pressure_atm,
-                power_per_volume=vessel.power_W_per_m3,
-            )
+    def __init__(
+        self, settings: PlantSettings, culture: Culture, drifts: Drifts, delivered: list[float]
+    ) -> None:
+        """Inoculate, with what the actuators deliver as in `advance`."""
+        model = settings.plant_model
+        step_h = TICK_S / 3600
+        self._model = model
+        self._drifts = drifts
+        self._stepper = Stepper(model, step_h, settings.steps_per_tick or substeps(model, step_h))
+        self.state: Floats = np.array([culture.initial[name] for name in model.state_names])
+        self._parameters = np.array([culture.parameters[name] for name in model.parameter_names])
+        self._least = np.array(
+            [min(item.lower, 0.0) - _ROUNDING * item.scale for item in model.states.values()]
         )
-        self._gains = [culture.pump_gains.get(flow, 1.0) for flow in FLOWS]
-        self._set_flows(flows)
+        self.inputs: Floats = np.array(model.nominal_inputs()._replace(**settings.conditions))
+        self._rows = [
+            (
+                model.input_names.index(name),
+                culture.pump_gains.get(name, 1.0),
+                model.inputs[name].lower,
+            )
+            for name in settings.actuators
+        ]
+        self._set(delivered)
         self.outputs = self._outputs_now()
 
-    @property
-    def weight_kg(self) -> float:
-        """True weight of the broth."""
-        return float(self.outputs[_WEIGHT])
-
-    def advance(self, flows: list[float]) -> None:
-        """One tick with these flows (L/h as the meters show them, in the order of `FLOWS`).
+    def advance(self, delivered: list[float]) -> None:
+        """One tick with what the actuators deliver (in their order, before the pumps' gains).
 
         Raises:
             PlantError: the numbers broke down; a plant is never run on with invented ones.
         """
-        self._set_flows(flows)
+        self._set(delivered)
+        self._drifts.act(self.inputs)
         self.state, self.outputs = self._stepper.advance(self.state, self.inputs, self._parameters)
-        if not self.state.min() >= _MOST_NEGATIVE or not np.isfinite(self.state.max()):
+        # Numbers that are none fail every comparison.
+        if not ((self.state - self._least).min() >= 0.0 and self.state.max() < inf):
             values = ", ".join(
                 f"{name} {value:.6g}"
-                for name, value in zip(FULL.state_names, self.state, strict=True)
+                for name, value in zip(self._model.state_names, self.state, strict=True)
             )
             raise PlantError(f"the simulation of the reactor broke down: {values}")
 
-    def _set_flows(self, flows: list[float]) -> None:
-        for row, flow, gain in zip(_FLOW_ROWS, flows, self._gains, strict=True):
-            self.inputs[row] = flow * gain
-        if not any(self.inputs[row] > 0.0 for row in _GAS_ROWS):
-            self.inputs[_AIR_ROW] = _LEAK_L_PER_H
+    def _set(self, delivered: list[float]) -> None:
+        """Let the inputs act; none less than what the equations bear, which is next to nothing.
+
+        A lost air supply for instance lets in what leaks from the headspace.
+        """
+        for (row, gain, least), value in zip(self._rows, delivered, strict=True):
+            self.inputs[row] = max(value * gain, least)
 
     def _outputs_now(self) -> Floats:
-        return np.asarray(
-            FULL.output_vector(self.state, self.inputs, self._parameters, NUMPY), dtype=np.float64
+        vector = self._model.output_vector(self.state, self.inputs, self._parameters, NUMPY)
+        return np.asarray(vector, dtype=np.float64)
+
+
+class Filling:
+    """How full the vessel is, as the interlock sees it: by weight where the model has one.
+
+    Attributes:
+        what: what is looked at: weight or volume.
+        unit: its unit.
+        limit: value at the vessel's working volume.
+    """
+
+    def __init__(self, settings: PlantSettings) -> None:
+        model, vessel = settings.plant_model, settings.vessel
+        by_weight = "weight" in model.output_names
+        self.what = "weight" if by_weight else "volume"
+        self.unit = model.outputs_info["weight"].unit if by_weight else "L"
+        self._row = (model.output_names if by_weight else model.state_names).index(
+            "weight" if by_weight else model.volume
         )
+        self._by_weight = by_weight
+        self.limit = _nominal_density(model) * vessel.working_volume_L
+
+    def of(self, reactor: Reactor) -> float:
+        """True weight or volume now."""
+        return float((reactor.outputs if self._by_weight else reactor.state)[self._row])
+
+
+def _nominal_density(model: PlantModel) -> float:
+    """Weight of a litre of broth at inoculation, one where the model has no weight."""
+    if "weight" not in model.output_names:
+        return 1.0
+    state = model.initial_state()
+    outputs = model.outputs(state, model.nominal_inputs(), model.nominal_parameters(), NUMPY)
+    return float(outputs.weight / getattr(state, model.volume))

@@ -8,9 +8,8 @@ import numpy as np
 from sim_plant.actuators import Actuators
 from sim_plant.control_unit import ControlUnit
 from sim_plant.lab import Laboratory
-from sim_plant.names import FLOW_TAGS, FLOWS, LAB_TAGS, PROBE_TAGS, litres_per_hour
-from sim_plant.process_settings import BatchSettings
 from sim_plant.sensors import Probes
+from sim_plant.settings import PlantSettings
 from sim_plant.tags import (
     ACTIVE,
     BATCH_ID,
@@ -40,15 +39,15 @@ def read_tags(
     actuators: Actuators,
     probes: Probes,
     lab: Laboratory,
-    batch: BatchSettings,
+    settings: PlantSettings,
     time_s: float,
 ) -> dict[str, TagValue]:
     """What every tag says now, by name."""
     values = {
-        **dict(_probes(probes, time_s)),
-        **dict(_flows(unit, actuators, time_s)),
-        **dict(_assays(lab, batch)),
-        **dict(_handshake(unit, batch, time_s)),
+        **dict(_probes(probes, settings, time_s)),
+        **dict(_actuators(unit, actuators, settings, time_s)),
+        **dict(_assays(lab, settings)),
+        **dict(_handshake(unit, settings, time_s)),
     }
     return {name: _rounded(tag, values[name]) for name, tag in table.items()}
 
@@ -65,42 +64,45 @@ def _good(value: TagContent, time_s: float) -> TagValue:
     return TagValue(value, Quality.GOOD, time_s, time_s)
 
 
-def _probes(probes: Probes, time_s: float) -> Iterator[Pair]:
+def _probes(probes: Probes, settings: PlantSettings, time_s: float) -> Iterator[Pair]:
     rows = zip(
-        PROBE_TAGS.values(),
+        settings.probes.values(),
         probes.values.tolist(),
         probes.qualities,
         probes.sampled_at_s,
         strict=True,
     )
-    for name, value, quality, sampled_at_s in rows:
-        yield name, TagValue(value if isfinite(value) else None, quality, sampled_at_s, time_s)
+    for probe, value, quality, sampled_at_s in rows:
+        known = value if isfinite(value) else None
+        yield probe.tag, TagValue(known, quality, sampled_at_s, time_s)
 
 
-def _flows(unit: ControlUnit, actuators: Actuators, time_s: float) -> Iterator[Pair]:
-    for flow, shown in zip(FLOWS, actuators.shown, strict=True):
-        name, per = FLOW_TAGS[flow], litres_per_hour(flow)
-        yield f"{name}.Actual", _good(shown / per, time_s)
-        yield f"{name}.WorkingSetpoint", _good(unit.working[flow] / per, time_s)
-        if flow in unit.remote:
-            yield f"{name}.Setpoint", _good(unit.remote[flow] / per, time_s)
+def _actuators(
+    unit: ControlUnit, actuators: Actuators, settings: PlantSettings, time_s: float
+) -> Iterator[Pair]:
+    for (name, actuator), shown in zip(settings.actuators.items(), actuators.shown, strict=True):
+        tag, to_tag = actuator.tag, unit.scales[name].to_tag
+        yield f"{tag}.Actual", _good(to_tag(shown), time_s)
+        yield f"{tag}.WorkingSetpoint", _good(to_tag(unit.working[name]), time_s)
+        if name in unit.remote:
+            yield f"{tag}.Setpoint", _good(to_tag(unit.remote[name]), time_s)
 
 
-def _assays(lab: Laboratory, batch: BatchSettings) -> Iterator[Pair]:
-    inoculated_at_s = batch.inoculated_at.timestamp()
-    for assay, name in LAB_TAGS.items():
-        result = lab.results.get(assay)
+def _assays(lab: Laboratory, settings: PlantSettings) -> Iterator[Pair]:
+    inoculated_at_s = settings.batch.inoculated_at.timestamp()
+    for name, assay in settings.assays.items():
+        result = lab.results.get(name)
         if result is None:
-            yield name, TagValue(None, Quality.BAD, inoculated_at_s, inoculated_at_s)
+            yield assay.tag, TagValue(None, Quality.BAD, inoculated_at_s, inoculated_at_s)
         else:
             yield (
-                name,
+                assay.tag,
                 TagValue(result.value, Quality.GOOD, result.drawn_at_s, result.entered_at_s),
             )
 
 
-def _handshake(unit: ControlUnit, batch: BatchSettings, time_s: float) -> Iterator[Pair]:
-    state = unit.handshake
+def _handshake(unit: ControlUnit, settings: PlantSettings, time_s: float) -> Iterator[Pair]:
+    state, batch = unit.handshake, settings.batch
     values: dict[str, TagContent] = {
         REMOTE_ENABLE: state.remote_enabled,
         REQUEST: state.request,

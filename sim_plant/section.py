@@ -1,11 +1,17 @@
 """What every section of the settings shares: strictness and the types of its values."""
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 TICK_S: Final = 10.0
 """Period of the control unit, seconds of simulated time."""
+
+COMPLETED: Any = None
+"""Default of what the plant's settings fill in before they are read (`sim_plant.completing`)."""
+
+Names = Annotated[tuple[str, ...], Field(strict=False)]
+"""A list of names in the file, a tuple in memory."""
 
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]

@@ -1,55 +1,107 @@
-"""Everything about the simulated plant that can be set, with defaults for a 2000 L batch."""
+"""Everything about the simulated plant that can be set, with a 2000 L batch of CHO as default."""
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from plant_models.model import PlantModel
+from sim_plant.completing import completed
+from sim_plant.equipment_settings import (
+    ActuatorSettings,
+    AssaySettings,
+    LoopSettings,
+    ProbeSettings,
+)
 from sim_plant.errors import PlantError
 from sim_plant.faults import Fault
-from sim_plant.instrument_settings import LabSettings, SensorSettings, TruthSettings
+from sim_plant.fitting import misfits
+from sim_plant.instrument_settings import LabSettings, TruthSettings
+from sim_plant.names import DEFAULT_MODEL, model_of
 from sim_plant.process_settings import (
-    ActuatorsSettings,
     BatchSettings,
     ControlUnitSettings,
     CultureSettings,
+    DriftSettings,
     VesselSettings,
+    YardstickSettings,
 )
-from sim_plant.section import Section
+from sim_plant.section import COMPLETED, Section
 from sim_plant.server_settings import SecuritySettings, ServerSettings
 
 
 class PlantSettings(Section):
-    """The whole simulated plant."""
+    """The whole simulated plant.
+
+    What is left out is completed from the model and its standard plant (`sim_plant.completing`),
+    in a file and in Python alike, so that every section here is complete.
+    """
 
     seed: Annotated[int, Field(ge=0)] = 1
     """Draws parameters, noise and delays: the same seed gives the same batch."""
 
-    batch: BatchSettings = BatchSettings()
-    vessel: VesselSettings = VesselSettings()
-    culture: CultureSettings = CultureSettings()
-    actuators: ActuatorsSettings = ActuatorsSettings()
+    model: str | dict[Literal["name", "file"], str] = DEFAULT_MODEL
+    """The model that the plant runs: a name of the library, or `{file: my_model.py}` for a site's
+    own, with `name` when the file defines several. The file is run."""
+
+    steps_per_tick: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Integrator's steps in ten seconds; null: as many as the model says it needs."""
+
+    batch: BatchSettings = COMPLETED
+    vessel: VesselSettings = COMPLETED
+
+    conditions: dict[str, float] = Field(default_factory=dict)
+    """Inputs of the model that nothing drives and that differ from nominal, by name."""
+
+    drifts: dict[str, DriftSettings] = Field(default_factory=dict)
+    """Inputs of the model that nothing drives and that wander by themselves, by name."""
+
+    culture: CultureSettings = COMPLETED
+
+    actuators: dict[str, ActuatorSettings] = COMPLETED
+    """Pumps, mass-flow controllers and other actuators, by the name of the model's input."""
+
+    loops: Annotated[tuple[LoopSettings, ...], Field(strict=False)] = ()
+    """The control unit's own loops."""
+
     control_unit: ControlUnitSettings = ControlUnitSettings()
-    sensors: SensorSettings = SensorSettings()
+
+    probes: dict[str, ProbeSettings] = COMPLETED
+    """Probes, by the name of the model's output or input that they show."""
+
     lab: LabSettings = LabSettings()
+
+    assays: dict[str, AssaySettings] = COMPLETED
+    """Assays, by the name of the model's output that they show."""
+
+    yardstick: YardstickSettings = COMPLETED
     truth: TruthSettings = TruthSettings()
     server: ServerSettings = ServerSettings()
 
     faults: Annotated[tuple[Fault, ...], Field(strict=False)] = ()
     """What goes wrong, when."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, content: object) -> object:
+        return completed(content) if isinstance(content, Mapping) else content
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.vessel.initial_volume_L >= self.vessel.working_volume_L:
-            raise ValueError("vessel: initial_volume_L must be below working_volume_L")
-        air = self.actuators.air
-        if not air.lower_L_per_h <= self.control_unit.air_L_per_h <= air.upper_L_per_h:
-            raise ValueError("control_unit: air_L_per_h must be within the range of actuators.air")
+        found = misfits(self)
+        if found:
+            raise ValueError("\n".join(found))
         return self
+
+    @property
+    def plant_model(self) -> PlantModel:
+        """The model that the plant runs."""
+        return model_of(self.model)
 
     def with_seed(self, seed: int) -> Self:
         """The same plant with other draws."""
@@ -63,28 +115,47 @@ def _json_value(value: object) -> str:
     raise TypeError(f"{value!r} cannot be used here")
 
 
-def parse_settings(text: str, source: str = "settings") -> PlantSettings:
+def parse_settings(
+    text: str, source: str = "settings", folder: Path | None = None
+) -> PlantSettings:
     """Settings from YAML text; what is left out keeps its default.
+
+    Args:
+        text: what the file says.
+        source: its name, for messages.
+        folder: what names of files in it are relative to; the working folder by default.
 
     Raises:
         PlantError: everything that is wrong with the text, one line each, `source` named.
     """
     try:
         content = yaml.safe_load(text)
-        data = json.dumps({} if content is None else content, default=_json_value)
-    except (yaml.YAMLError, TypeError) as error:
+        # By way of JSON, so that keys are texts and times are not what YAML took them for.
+        data: Any = json.loads(json.dumps({} if content is None else content, default=_json_value))
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         raise PlantError(f"{source}: {error}") from None
+    if not isinstance(data, dict):
+        raise PlantError(f"{source}: a plant's settings must be keys with their values")
+    choice = data.get("model")
+    if folder is not None and isinstance(choice, dict) and isinstance(choice.get("file"), str):
+        choice["file"] = str(folder / choice["file"])
     try:
-        return PlantSettings.model_validate_json(data)
+        settings = PlantSettings.model_validate(data)
+    except PlantError as error:
+        raise PlantError(f"{source}: {error}") from None
     except ValidationError as error:
-        lines = [_fault_line(fault) for fault in error.errors()]
+        lines = [line for fault in error.errors() for line in _fault_lines(fault)]
         raise PlantError("\n".join([f"{source}:", *lines])) from None
+    return settings if folder is None else _anchored(settings, folder)
 
 
-def _fault_line(fault: ErrorDetails) -> str:
-    """One fault of a validation: key, what is wrong."""
-    key = ".".join(str(part) for part in fault["loc"]) or "settings"
-    return f"  {key}: {fault['msg'].removeprefix('Value error, ')}"
+def _fault_lines(fault: ErrorDetails) -> list[str]:
+    """One fault of a validation: key, what is wrong; the whole plant's faults name their keys."""
+    key = ".".join(str(part) for part in fault["loc"])
+    text = fault["msg"].removeprefix("Value error, ")
+    if not key and fault["type"] == "value_error":
+        return [f"  {line}" for line in text.splitlines()]
+    return [f"  {key or 'settings'}: {text}"]
 
 
 def load_settings(path: Path) -> PlantSettings:
@@ -98,7 +169,7 @@ def load_settings(path: Path) -> PlantSettings:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise PlantError(f"cannot read {path}: {reason}") from None
-    return _anchored(parse_settings(text, str(path)), path.parent)
+    return parse_settings(text, str(path), path.parent)
 
 
 def _anchored(settings: PlantSettings, folder: Path) -> PlantSettings:

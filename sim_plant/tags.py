@@ -4,16 +4,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sim_plant.names import (
-    FLOW_TAGS,
-    FLOWS,
-    LAB_TAGS,
-    PROBE_TAGS,
-    PUMPS,
-    REMOTE_FLOWS,
-    litres_per_hour,
-)
+from sim_plant.equipment_settings import InstrumentSettings
+from sim_plant.names import shown
 from sim_plant.settings import PlantSettings
+from sim_plant.tag_units import Scale
 
 NAMESPACE: Final = "urn:mpc-agent:sim-plant"
 """Namespace of the tags' node identifiers, which are their names."""
@@ -73,6 +67,7 @@ class Tag:
         meaning: what it is.
         low: lower end of its range, in its unit.
         high: upper end of its range; writes outside are not taken as they are.
+        assay: whether it has no value before the laboratory's first result.
     """
 
     name: str
@@ -82,6 +77,7 @@ class Tag:
     meaning: str
     low: float | None = None
     high: float | None = None
+    assay: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,65 +115,58 @@ LONGEST_OWNER: Final = 64
 """Characters of an owner's name."""
 
 
-def _probes() -> list[Tag]:
-    """Values of the probes; pressure in bar, as many vendors show it."""
-    rows = (
-        ("dissolved_oxygen", "percent", "dissolved oxygen, percent of air saturation", 0, 250),
-        ("pH", "1", "pH", 2, 12),
-        ("pCO2", "mmHg", "partial pressure of dissolved carbon dioxide", 0, 400),
-        ("weight", "kg", "weight of the broth", 0, 3000),
-        ("capacitance", "pF/cm", "capacitance of viable cells", 0, 100),
-        ("off_gas_oxygen", "percent", "oxygen in the off-gas", 0, 100),
-        ("off_gas_carbon_dioxide", "percent", "carbon dioxide in the off-gas", 0, 100),
-        ("temperature", "degC", "broth temperature", 0, 60),
-        ("pressure", "bar", "pressure at the sparger, absolute", 0, 4),
-        ("power_per_volume", "W/m^3", "stirrer power per broth volume", 0, 500),
-    )
+def _probes(settings: PlantSettings) -> list[Tag]:
+    """Values of the probes."""
+    model = settings.plant_model
     return [
-        Tag(PROBE_TAGS[key], DataType.FLOAT, unit, Access.READ, meaning, low, high)
-        for key, unit, meaning, low, high in rows
+        _instrument(probe, DataType.FLOAT, shown(model, name).meaning)
+        for name, probe in settings.probes.items()
     ]
 
 
-def _flows(settings: PlantSettings) -> list[Tag]:
-    """Read-back, remote setpoint and working setpoint of each flow, in the vendor's unit."""
+def _assays(settings: PlantSettings) -> list[Tag]:
+    """Latest released result of each assay."""
+    outputs = settings.plant_model.outputs_info
+    return [
+        _instrument(assay, DataType.DOUBLE, f"assay: {outputs[name].meaning}", assay=True)
+        for name, assay in settings.assays.items()
+    ]
+
+
+def _instrument(
+    item: InstrumentSettings, data_type: DataType, meaning: str, *, assay: bool = False
+) -> Tag:
+    low, high = item.range or (None, None)
+    return Tag(item.tag, data_type, item.unit, Access.READ, meaning, low, high, assay)
+
+
+def _actuators(settings: PlantSettings) -> list[Tag]:
+    """Read-back, remote setpoint and working setpoint of each actuator, in the vendor's unit."""
     tags = []
-    for flow in FLOWS:
-        name = FLOW_TAGS[flow]
-        words = flow.value.replace("_", " ")
-        unit = "mL/min" if flow in PUMPS else "L/min"
-        actuator = settings.actuators.of(flow.value)
-        low = actuator.lower_L_per_h / litres_per_hour(flow)
-        high = actuator.upper_L_per_h / litres_per_hour(flow)
+    for name, actuator in settings.actuators.items():
+        scale = Scale.between(actuator.unit, settings.plant_model.inputs[name].unit)
+        low, high = scale.to_tag(actuator.lower), scale.to_tag(actuator.upper)
+        words = name.replace("_", " ")
+        shown = "value" if actuator.kind == "other" else "flow"
         rows = [
-            ("Actual", Access.READ, f"{words}: flow as its meter shows it", 0.0),
+            ("Actual", Access.READ, f"{words}: {shown} as its meter shows it", min(low, 0.0)),
             ("WorkingSetpoint", Access.READ, f"{words}: setpoint that is followed now", low),
         ]
-        if flow in REMOTE_FLOWS:
+        if actuator.remote:
             rows.append(("Setpoint", Access.WRITE, f"{words}: remote setpoint", low))
         tags += [
-            Tag(f"{name}.{part}", DataType.FLOAT, unit, access, meaning, lower, high)
+            Tag(
+                f"{actuator.tag}.{part}",
+                DataType.FLOAT,
+                actuator.unit,
+                access,
+                meaning,
+                lower,
+                high,
+            )
             for part, access, meaning, lower in rows
         ]
     return tags
-
-
-def _assays() -> list[Tag]:
-    """Latest released result of each assay."""
-    rows = (
-        ("viable_cells", "1e9 cells/L", "viable cell density", 0, 200),
-        ("viability", "percent", "viable fraction of all cells", 0, 100),
-        ("glucose", "mmol/L", "glucose", 0, 200),
-        ("lactate", "mmol/L", "lactate", 0, 200),
-        ("glutamine", "mmol/L", "glutamine", 0, 100),
-        ("ammonia", "mmol/L", "ammonia", 0, 50),
-        ("titre", "g/L", "antibody titre", 0, 50),
-        ("osmolality", "mmol/kg", "osmolality", 0, 1000),
-    )
-    return [
-        Tag(LAB_TAGS[key], DataType.DOUBLE, unit, Access.READ, f"assay: {meaning}", low, high)
-        for key, unit, meaning, low, high in rows
-    ]
 
 
 def _handshake() -> list[Tag]:
@@ -209,5 +198,5 @@ def _handshake() -> list[Tag]:
 
 def tag_table(settings: PlantSettings) -> dict[str, Tag]:
     """All tags of this plant by name."""
-    tags = [*_probes(), *_flows(settings), *_assays(), *_handshake()]
+    tags = [*_probes(settings), *_actuators(settings), *_assays(settings), *_handshake()]
     return {tag.name: tag for tag in tags}

@@ -8,14 +8,13 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from plant_models.cho_mab import FULL
 from sim_plant.errors import CannotSaveError, PlantError
 from sim_plant.reactor import Culture, Reactor
 from sim_plant.settings import PlantSettings
 
 Floats = NDArray[np.float64]
 
-FILE_VERSION: Final = 1
+FILE_VERSION: Final = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +31,8 @@ class Truth:
         outputs: true outputs, shape (rows, outputs).
         sources: where the setpoints came from, shape (rows,).
         parameters: true parameters, shape (parameters,).
+        model: name of the model that the plant ran.
+        product: output that a batch is judged by, in grams.
         state_names, input_names, output_names, parameter_names: names of the columns.
     """
 
@@ -44,10 +45,12 @@ class Truth:
     outputs: Floats
     sources: NDArray[np.str_]
     parameters: Floats
-    state_names: tuple[str, ...] = FULL.state_names
-    input_names: tuple[str, ...] = FULL.input_names
-    output_names: tuple[str, ...] = FULL.output_names
-    parameter_names: tuple[str, ...] = FULL.parameter_names
+    model: str
+    product: str
+    state_names: tuple[str, ...]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    parameter_names: tuple[str, ...]
 
     def state(self, name: str) -> Floats:
         """One state over time, shape (rows,)."""
@@ -63,8 +66,8 @@ class Truth:
 
     @property
     def product_g(self) -> float:
-        """Antibody in the vessel at the end of the log, g."""
-        return float(self.output("product_mass")[-1])
+        """Product in the vessel at the end of the log, g."""
+        return float(self.output(self.product)[-1])
 
     def save(self, path: Path) -> None:
         """Write the log as a NumPy archive; a reader never sees half a file.
@@ -92,17 +95,21 @@ class Truth:
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                content: dict[str, Any] = {name: archive[name] for name in ("version", *_FIELDS)}
+                version = int(archive["version"])
+                names = _FIELDS if version == FILE_VERSION else ()
+                content: dict[str, Any] = {name: archive[name] for name in names}
         except OSError as error:
             raise PlantError(f"cannot read the truth log {path}: {error.strerror}") from None
         except Exception:  # noqa: BLE001 - damaged archives fail in every class
             raise PlantError(f"{path} is no truth log of a simulated plant") from None
-        if int(content.pop("version")) != FILE_VERSION:
+        if version != FILE_VERSION:
             raise PlantError(f"{path} is a truth log of another version")
         return cls(
             batch_id=str(content.pop("batch_id")),
             seed=int(content.pop("seed")),
             inoculated_at_s=float(content.pop("inoculated_at_s")),
+            model=str(content.pop("model")),
+            product=str(content.pop("product")),
             **{name: _field(name, value) for name, value in content.items()},
         )
 
@@ -116,6 +123,7 @@ class TruthLog:
 
     def __init__(self, settings: PlantSettings, culture: Culture, inoculated_at_s: float) -> None:
         self._settings = settings
+        self._model = settings.plant_model
         self._culture = culture
         self._inoculated_at_s = inoculated_at_s
         self._time_h: list[float] = []
@@ -134,6 +142,7 @@ class TruthLog:
 
     def truth(self) -> Truth:
         """The log so far."""
+        model = self._model
         return Truth(
             batch_id=self._settings.batch.id,
             seed=self._settings.seed,
@@ -143,7 +152,13 @@ class TruthLog:
             inputs=np.array(self._inputs),
             outputs=np.array(self._outputs),
             sources=np.array(self._sources),
-            parameters=np.array([self._culture.parameters[name] for name in FULL.parameter_names]),
+            parameters=np.array([self._culture.parameters[name] for name in model.parameter_names]),
+            model=model.name,
+            product=model.product,
+            state_names=model.state_names,
+            input_names=model.input_names,
+            output_names=model.output_names,
+            parameter_names=model.parameter_names,
         )
 
 

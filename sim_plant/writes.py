@@ -5,7 +5,6 @@ from typing import Final
 
 from sim_plant.control_unit import ControlUnit
 from sim_plant.handshake import beaten, bounded, may_own, may_write, owned, requested
-from sim_plant.names import FLOW_TAGS, REMOTE_FLOWS, litres_per_hour
 from sim_plant.tags import (
     HEARTBEAT,
     LONGEST_OWNER,
@@ -18,8 +17,6 @@ from sim_plant.tags import (
     TagContent,
     WriteStatus,
 )
-
-_SETPOINTS = {f"{FLOW_TAGS[flow]}.Setpoint": flow for flow in REMOTE_FLOWS}
 
 _ROUNDING: Final = 1e-6
 """Share of a range by which a 32-bit number may miss its end."""
@@ -103,7 +100,7 @@ def _permitted(unit: ControlUnit, tag: Tag, text: str, connection: str) -> bool:
         return may_own(unit.handshake, text, connection)
     if not may_write(unit.handshake, connection):
         return False
-    return unit.handshake.active or tag.name not in _SETPOINTS
+    return unit.handshake.active or tag.name not in unit.setpoints
 
 
 def _apply(
@@ -111,9 +108,9 @@ def _apply(
 ) -> None:
     """Do what was judged to be right."""
     state = unit.handshake
-    if tag.name in _SETPOINTS:
-        flow = _SETPOINTS[tag.name]
-        unit.set_remote(flow, number * litres_per_hour(flow), time_s)
+    if tag.name in unit.setpoints:
+        name = unit.setpoints[tag.name]
+        unit.set_remote(name, unit.scales[name].to_model(number), time_s)
     elif tag.name == REQUEST:
         unit.handshake = requested(state, bool(number), time_s)
     elif tag.name == HEARTBEAT:

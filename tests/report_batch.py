@@ -247,6 +247,12 @@ def save_truth(folder: Path, lived: Lived) -> None:
         outputs=lived.outputs,
         sources=np.full(len(lived.time_h), "REMOTE"),
         parameters=lived.parameters,
+        model=FULL.name,
+        product=FULL.product,
+        state_names=FULL.state_names,
+        input_names=FULL.input_names,
+        output_names=FULL.output_names,
+        parameter_names=FULL.parameter_names,
     ).save(folder / "truth.npz")
     product_g = float(lived.output("product_mass")[-1])
     result = {

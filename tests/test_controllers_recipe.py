@@ -1,4 +1,4 @@
-"""The recipe: piecewise constant rates, and a text whose faults are all told with their lines."""
+"""The recipe: piecewise constant, and a text whose faults are all told with their lines."""
 
 from math import inf, nan
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controllers.recipe import Recipe
+from controllers.recipe import Recipe, split_column, unit_text
 
 TEXT = """\
 # approved 2026-01-02
@@ -47,6 +47,61 @@ def test_rates_are_constant_from_start_to_start_and_zero_outside(
 def test_an_unknown_input_is_an_error() -> None:
     with pytest.raises(KeyError):
         Recipe.parse(TEXT).rate("air", 0.0)
+
+
+OTHERS = """\
+time_h,feed_L_per_h,aeration_m3_per_min,pressure_bar,kLa_per_h,pH_1,head_temperature_degC
+0,0,30,0.6,200,7,-5
+10,2,65,0.9,300,6.8,-10
+20,0,50,0.8,300,6.8,4
+"""
+
+
+@pytest.mark.parametrize(
+    ("time_h", "values"),
+    [
+        (-1.0, (0.0, 30.0, 0.6, 200.0, 7.0, -5.0)),
+        (nan, (0.0, 30.0, 0.6, 200.0, 7.0, -5.0)),
+        (0.0, (0.0, 30.0, 0.6, 200.0, 7.0, -5.0)),
+        (19.9, (2.0, 65.0, 0.9, 300.0, 6.8, -10.0)),
+        (20.0, (0.0, 50.0, 0.8, 300.0, 6.8, 4.0)),
+        (1e6, (0.0, 50.0, 0.8, 300.0, 6.8, 4.0)),
+    ],
+)
+def test_what_does_not_flow_stays_as_the_recipe_leaves_it(
+    time_h: float, values: tuple[float, ...]
+) -> None:
+    recipe = Recipe.parse(OTHERS)
+    assert tuple(recipe.rates_at(time_h).values()) == values
+    units = ("L/h", "m^3/min", "bar", "1/h", "1", "degC")
+    assert tuple(recipe.unit(name) for name in recipe.input_names) == units
+    assert Recipe.parse(recipe.text()).text() == recipe.text()
+
+
+def test_without_a_last_word_an_input_keeps_its_last_value() -> None:
+    recipe = Recipe.from_rows([0.0], 5.0, {"a": [1.0], "b": [2.0]}, {"b": "bar"})
+    assert recipe.rates_at(9.0) == {"a": 0.0, "b": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "unit"),
+    [
+        ("glucose_feed_L_per_h", "glucose_feed", "L/h"),
+        ("pressure_bar", "pressure", "bar"),
+        ("kLa_per_h", "kLa", "1/h"),
+        ("stirrer_kLa_1_per_h", "stirrer_kLa", "1/h"),
+        ("shear_per_h_per_kg", "shear", "1/h/kg"),
+        ("power_W_per_m3", "power", "W/m^3"),
+        ("pH_1", "pH", "1"),
+        ("feed", "", ""),
+        ("_bar", "", ""),
+        ("feed_", "", ""),
+        ("a__bar", "", ""),
+    ],
+)
+def test_a_column_is_an_input_and_its_unit(column: str, name: str, unit: str) -> None:
+    found, words = split_column(column)
+    assert (found, unit_text(words) if words else "") == (name, unit)
 
 
 def test_what_a_spreadsheet_adds_is_understood() -> None:
@@ -93,7 +148,7 @@ def test_a_recipe_cannot_be_changed() -> None:
             "hours,a,a\n0,1\n",
             ["line 1: the first column must be time_h", "column 'a' must", "'a' appears twice"],
         ),
-        ("time_h\n0\n1\n", ["line 1: no feed column"]),
+        ("time_h\n0\n1\n", ["line 1: no column of an input"]),
         ("time_h,_L_per_h\n0,0\n1,0\n", ["line 1: column '_L_per_h' must be an input"]),
         (
             "time_h,a_L_per_h,b_L_per_h\n0,x,1_0\n6,nan,-2\n6,1\n12,0,3\n",
@@ -108,6 +163,21 @@ def test_a_recipe_cannot_be_changed() -> None:
             ],
         ),
         ("time_h,a_L_per_h\n1,0\n2,0\n", ["line 2: the first piece must start at 0 h"]),
+        (
+            "time_h,a_bar,a_L_per_h\n0,-1,-1\n-2,1,1\n",
+            [
+                "line 1: a has two columns, in different units",
+            ],
+        ),
+        (
+            "time_h,a_bar,b_L_per_h\n0,-1,-1\n-2,x,1\n",
+            [
+                "line 2: b_L_per_h is negative: '-1'",
+                "line 3: time_h is negative: '-2'",
+                "line 3: a_bar is not a number: 'x'",
+                "line 3: the last row ends the recipe, so b_L_per_h must be 0",
+            ],
+        ),
     ],
 )
 def test_all_faults_of_a_text_are_told_with_their_lines(text: str, faults: list[str]) -> None:
@@ -143,6 +213,9 @@ def test_any_text_gives_a_recipe_or_a_list_of_faults(text: str) -> None:
         {"rates": {"a": [1.0]}},
         {"rates": {"a": [1.0, -1.0]}},
         {"rates": {"a": [1.0, nan]}},
+        {"after": {"a": 1.0}},
+        {"after": {"b": 0.0}},
+        {"units": {"a": "bar"}, "after": {"a": inf}},
     ],
 )
 def test_impossible_rows_are_refused(change: dict[str, Any]) -> None:

@@ -149,8 +149,7 @@ async def test_limits_are_the_plants_ranges_in_the_models_units(
     assert set(limits) == {name for name, entry in TAGS["inputs"].items() if "setpoint" in entry}
     actuators = bench.plant.settings.actuators
     for name in ("glucose_feed", "air"):
-        actuator = actuators.of(name)
-        expected = (actuator.lower_L_per_h, actuator.upper_L_per_h)
+        expected = (actuators[name].lower, actuators[name].upper)
         assert limits[name] == pytest.approx(expected, rel=1e-9)
 
 

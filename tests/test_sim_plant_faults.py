@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from sim_plant.faults import FAULT_TYPES, Fault, FaultKind
+from sim_plant.fitting import fault_targets
 from sim_plant.instrument_settings import LabSettings, TruthSettings
 from sim_plant.plant import SimulatedPlant
 from sim_plant.process_settings import CultureSettings
 from sim_plant.tags import Quality
-from tests.sim_plant_support import advance, number, small_plant
+from tests.sim_plant_support import advance, number, plant_settings, small_plant
 
 WINDOW = {"from_h": 1.0, "to_h": 1.5}
 
@@ -30,8 +31,11 @@ def pair(*faults: Fault, **changed: Any) -> tuple[SimulatedPlant, SimulatedPlant
 def test_every_kind_says_what_it_means_and_can_be_built(kind: FaultKind) -> None:
     known = FAULT_TYPES[kind]
     assert known.meaning
-    for target in known.targets:
+    targets = fault_targets(plant_settings(), known.target)
+    assert targets
+    for target in targets:
         small = Fault(kind=kind, target=target, from_h=1.0, to_h=2.0)
+        assert plant_settings(faults=(small,)).faults == (small,)
         assert [small.active(hour) for hour in (0.9, 1.0, 1.9, 2.0)] == [False, True, True, False]
 
 

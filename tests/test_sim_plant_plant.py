@@ -4,7 +4,6 @@ import pytest
 from plant_models.cho_mab import FULL
 from sim_plant.errors import PlantError
 from sim_plant.instrument_settings import TruthSettings
-from sim_plant.names import PUMPS
 from sim_plant.plant import SimulatedPlant, recipe_run
 from sim_plant.process_settings import (
     BatchSettings,
@@ -23,6 +22,7 @@ from tests.sim_plant_support import (
 )
 
 SHORT = BatchSettings(duration_h=6.0)
+PUMPS = ("glucose_feed", "amino_feed", "base")
 
 
 def test_the_same_seed_gives_the_same_batch_in_any_steps() -> None:
@@ -76,7 +76,7 @@ def test_volume_is_what_was_there_and_what_came() -> None:
     plant = small_plant(truth=TruthSettings(every_s=10.0))
     advance(plant, 8.0)
     truth = plant.truth
-    fed = sum(truth.input(pump.value)[1:].sum() for pump in PUMPS) * 10 / 3600
+    fed = sum(truth.input(pump)[1:].sum() for pump in PUMPS) * 10 / 3600
     assert fed > 5.0
     assert truth.output("volume")[-1] == pytest.approx(1400.0 + fed, rel=1e-12)
 
@@ -116,7 +116,7 @@ def test_a_full_vessel_stops_the_feeds_whoever_asks() -> None:
     plant.write("GlucoseFeed.Setpoint", 93.0)
     advance(plant, 0.4)
     assert plant.tag("Control.Interlock").value == (
-        "High weight: 1400 kg reached, both feeds stopped."
+        "High weight: 1400 kg reached, all feeds stopped."
     )
     assert plant.tag("Control.Source").value == "REMOTE"
     assert plant.tag("GlucoseFeed.Setpoint").value == 93.0

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 
 from plant_models.cho_mab import FULL
-from sim_plant.instrument_settings import LabSettings, ProbeSettings, SensorSettings
-from sim_plant.lab import ASSAYS, Laboratory
-from sim_plant.sensors import PROBES, Probes
+from sim_plant.equipment_settings import ProbeSettings
+from sim_plant.instrument_settings import LabSettings
+from sim_plant.lab import Laboratory
+from sim_plant.sensors import Probes
+from sim_plant.settings import PlantSettings
 from tests.sim_plant_support import advance, small_plant
 
-STATE = FULL.initial_state()
+CHO = PlantSettings()
+PROBES = tuple(CHO.probes)
+ASSAYS = tuple(CHO.assays)
 INPUTS = np.array(FULL.nominal_inputs())
 
 
@@ -18,8 +22,15 @@ def outputs(**changed: float) -> np.ndarray[Any, Any]:
     return np.array([{**values, **changed}[name] for name in FULL.output_names])
 
 
-def read_many(settings: SensorSettings, count: int, **changed: float) -> np.ndarray[Any, Any]:
-    probes = Probes(settings, (), np.random.default_rng(1))
+def chosen(name: str, **changed: Any) -> ProbeSettings:
+    """A probe of the CHO plant with some settings changed."""
+    return CHO.probes[name].model_copy(update=changed)
+
+
+def read_many(
+    settings: dict[str, ProbeSettings], count: int, **changed: float
+) -> np.ndarray[Any, Any]:
+    probes = Probes(settings, FULL, (), np.random.default_rng(1))
     rows = []
     for tick in range(count):
         probes.read(10.0 * tick, tick / 360, outputs(**changed), INPUTS)
@@ -29,7 +40,7 @@ def read_many(settings: SensorSettings, count: int, **changed: float) -> np.ndar
 
 def test_noise_has_no_bias_and_the_declared_size() -> None:
     truth = {"dissolved_oxygen": 40.0, "pH": 7.0, "pCO2": 80.0, "weight": 1500.0}
-    values = read_many(SensorSettings(), 4000, **truth)
+    values = read_many(CHO.probes, 4000, **truth)
     expected = {"dissolved_oxygen": 0.5, "pH": 0.01, "pCO2": 1.6, "weight": 0.5}
     for name, deviation in expected.items():
         column = values[:, PROBES.index(name)]
@@ -39,7 +50,7 @@ def test_noise_has_no_bias_and_the_declared_size() -> None:
 
 
 def test_noise_is_white_and_independent_between_probes() -> None:
-    values = read_many(SensorSettings(), 4000)
+    values = read_many(CHO.probes, 4000)
     noise = values - values.mean(axis=0)
     correlation = np.corrcoef(noise.T)
     assert np.abs(correlation - np.eye(len(PROBES))).max() < 0.08
@@ -47,13 +58,25 @@ def test_noise_is_white_and_independent_between_probes() -> None:
 
 
 def test_the_oxygen_probe_lags() -> None:
-    silent = SensorSettings(dissolved_oxygen=ProbeSettings())
-    probes = Probes(silent, (), np.random.default_rng(1))
+    silent = chosen("dissolved_oxygen", absolute=0.0)
+    probes = Probes({"dissolved_oxygen": silent}, FULL, (), np.random.default_rng(1))
     probes.read(0.0, 0.0, outputs(dissolved_oxygen=40.0), INPUTS)
     for tick in range(1, 4):
         probes.read(10.0 * tick, tick / 360, outputs(dissolved_oxygen=50.0), INPUTS)
     expected = 50.0 - 10.0 * np.exp(-1.0)
-    assert probes.values[PROBES.index("dissolved_oxygen")] == pytest.approx(expected)
+    assert probes.values == pytest.approx([expected])
+
+
+def test_any_probe_may_lag_and_show_another_unit() -> None:
+    kelvin = chosen("temperature", unit="K", absolute=0.0, lag_s=10.0)
+    probes = Probes({"temperature": kelvin}, FULL, (), np.random.default_rng(1))
+    inputs = INPUTS.copy()
+    shown = []
+    for tick, degC in enumerate((36.0, 37.0)):
+        inputs[FULL.input_names.index("temperature")] = degC
+        probes.read(10.0 * tick, tick / 360, outputs(), inputs)
+        shown.append(float(probes.values[0]))
+    assert shown == pytest.approx([309.15, 310.15 - np.exp(-1.0)])
 
 
 def test_results_come_back_hours_later_with_the_time_of_the_draw() -> None:
@@ -81,7 +104,8 @@ def test_before_the_first_result_there_is_no_value() -> None:
 
 
 def test_assays_have_the_declared_noise_and_stay_physical() -> None:
-    lab = Laboratory(LabSettings(first_h=1.0, every_h=1.0), (), 0.0, np.random.default_rng(2))
+    daily = LabSettings(first_h=1.0, every_h=1.0)
+    lab = Laboratory(daily, CHO.assays, FULL, (), 0.0, np.random.default_rng(2))
     truth = outputs(glucose=20.0, viability=99.5, lactate=0.0)
     seen: dict[str, list[float]] = {assay: [] for assay in ASSAYS}
     drawn = dict.fromkeys(ASSAYS, 0.0)

@@ -7,7 +7,7 @@ import pytest
 
 from sim_plant.errors import PlantError
 from sim_plant.instrument_settings import TruthSettings
-from sim_plant.truth import Truth
+from sim_plant.truth import FILE_VERSION, Truth
 from tests.sim_plant_support import advance, small_plant
 
 
@@ -31,6 +31,7 @@ def test_rows_come_at_the_asked_interval() -> None:
     assert plant.truth.states.shape == (7, 12)
     assert plant.truth.inputs.shape == (7, 10)
     assert plant.truth.output("pH").shape == (7,)
+    assert plant.truth.model == "cho_mab_full"
 
 
 def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
@@ -64,6 +65,17 @@ def test_a_missing_log_is_named(tmp_path: Path) -> None:
 
 
 def test_an_archive_without_the_fields_is_refused(tmp_path: Path) -> None:
-    np.savez(tmp_path / "truth.npz", version=np.array(1))
+    np.savez(tmp_path / "truth.npz", version=np.array(FILE_VERSION))
     with pytest.raises(PlantError, match="is no truth log"):
         Truth.load(tmp_path / "truth.npz")
+
+
+def test_an_archive_of_another_version_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "truth.npz"
+    small_plant().save_truth(path)
+    with np.load(path) as archive:
+        content = {**archive, "version": np.array(1)}
+    del content["model"]
+    np.savez(path, **content)
+    with pytest.raises(PlantError, match="of another version"):
+        Truth.load(path)
