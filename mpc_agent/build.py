@@ -140,6 +140,6 @@ def _recipe(rooms: Rooms) -> dict[str, Schedule]:
     recipe = rooms.recipe
     hours = np.append(recipe.times_h, recipe.end_h).tolist()
     return {
-        name: tuple(zip(hours, [*rates.tolist(), 0.0], strict=True))
+        name: tuple(zip(hours, [*rates.tolist(), recipe.rate(name, recipe.end_h)], strict=True))
         for name, rates in recipe.rates.items()
     }

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -20,7 +21,7 @@ from mpc_agent.drivers.tagmap import OpcuaSettings
 from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
 from tests.config_files import CONFIGS, DEMO, RECIPE, RIGHT, write_config
 
-VERBS = ("demo", "run", "simulate", "sim-plant", "check", "report", "version")
+VERBS = ("demo", "run", "simulate", "sim-plant", "check", "models", "report", "version")
 
 
 @pytest.fixture(autouse=True)
@@ -132,6 +133,21 @@ def test_check_looks_into_the_plant_that_is_named(
     assert ends("check", file) == ExitCode.CONFIG
     assert "simulation.plant" in (shown := capsys.readouterr().out)
     assert "vesel" in shown
+
+
+@pytest.mark.parametrize("verb", ["check", "simulate"])
+def test_outputs_that_the_simulated_plant_does_not_have_are_named(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_config(tmp_path)
+    file.write_text(file.read_text().replace("glucose, lower: 3", "glucos, lower: 3"))
+    (tmp_path / "cho_plant.yaml").write_text("seed: 2\n")
+    assert ends(verb, file) == ExitCode.CONFIG
+    told = capsys.readouterr()
+    assert (
+        "simulation.limits[0].output: 'glucos' is no output of the simulated plant; "
+        "did you mean glucose?"
+    ) in told.out + told.err
 
 
 @pytest.mark.parametrize("verb", ["check", "run", "simulate"])

@@ -357,13 +357,6 @@ CASES: dict[str, tuple[Any, str]] = {
         put("safety", "max_volume_L", value=1900),
         "recipe.file = 'cho_recipe.csv': fills the vessel to 1982 L, above safety.max_volume_L",
     ),
-    "judged by what the plant does not have": (
-        put("simulation", "limits", 0, "output", value="glucos"),
-        (
-            "simulation.limits[0].output = 'glucos': 'glucos' is no output of the simulated plant; "
-            "did you mean glucose?"
-        ),
-    ),
     "judged by an impossible limit": (
         put("simulation", "limits", 0, "lower", value=70),
         "simulation.limits[0]: lower, 70, must be below upper, 60",
@@ -458,6 +451,15 @@ def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
     for path, reason in ((tmp_path / "no.yaml", "No such file"), (tmp_path, "Is a directory")):
         with pytest.raises(ConfigError, match=reason):
             Settings.load(path, {})
+
+
+def test_a_recipe_in_another_unit_is_refused(tmp_path: Path) -> None:
+    file = write_config(tmp_path)
+    recipe = tmp_path / "cho_recipe.csv"
+    recipe.write_text(recipe.read_text().replace("amino_feed_L_per_h", "amino_feed_mL_per_h"))
+    told = "gives amino_feed in mL/h, but its unit in the model is L/h"
+    with pytest.raises(ConfigError, match=told):
+        Settings.load(file, {})
 
 
 def test_a_recipe_with_faults_gives_every_line(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_every_figure_is_a_number(compared: Simulated) -> None:
         return [float(value)] if isinstance(value, int | float) else []
 
     figures = {name: numbers(value) for name, value in achieved.items()}
-    texts = {"config_hash", "folder", "hard_limits_violated"}
+    texts = {"config_hash", "folder", "hard_limits_violated", "units"}
     assert {name for name, found in figures.items() if not found} <= texts
     assert all(np.isfinite(found).all() for found in figures.values())
     assert compared.achieved.seed == 1

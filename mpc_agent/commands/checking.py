@@ -1,13 +1,19 @@
 """What `mpc-agent check` finds: faults, and what is still missing around the agent."""
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mpc_agent.commands.simulation import judging_faults
 from mpc_agent.config import ConfigError, Fault, Settings, missing_files, record_file
 from mpc_agent.config.faults import dotted
 from sim_plant.errors import PlantError
 from sim_plant.settings import load_settings
+
+if TYPE_CHECKING:
+    from mpc_agent.commands.checking_models import ModelFileCheck
 
 
 @dataclass(frozen=True)
@@ -44,20 +50,50 @@ class CheckResult:
         }
 
 
+def check_file(file: Path) -> "CheckResult | ModelFileCheck":
+    """Check a configuration or, by its name, a Python file with models."""
+    if file.suffix == ".py":
+        from mpc_agent.commands.checking_models import check_model_file
+
+        return check_model_file(file)
+    return check_config(file)
+
+
 def check_config(config: Path) -> CheckResult:
     """Check a configuration, what it names, and what it needs around it."""
     try:
         settings = Settings.load(config, os.environ)
     except ConfigError as error:
         return CheckResult(config, None, error.faults)
-    if settings.plant_file is not None:
-        try:
-            load_settings(settings.plant_file)
-        except PlantError as error:
-            fault = Fault(("simulation", "plant"), str(error))
-            return CheckResult(config, None, (fault,))
+    faults = (*_plant_faults(settings), *_model_faults(settings))
+    if faults:
+        return CheckResult(config, None, faults)
     notes = [f"{fault}; `run` needs it" for fault in missing_files(settings)]
     return CheckResult(config, settings, (), tuple(notes))
+
+
+def _plant_faults(settings: Settings) -> Iterator[Fault]:
+    """What is wrong with the simulated plant, and with what it is to be judged by."""
+    if settings.plant_file is None:
+        return
+    try:
+        plant = load_settings(settings.plant_file)
+    except PlantError as error:
+        yield Fault(("simulation", "plant"), str(error))
+        return
+    yield from judging_faults(settings, plant)
+
+
+def _model_faults(settings: Settings) -> Iterator[Fault]:
+    """What a site's own model lacks, as far as it can be told at once."""
+    name = settings.document.model.file
+    if name is None:
+        return
+    from mpc_agent.model_check.contract import check_structure
+
+    for outcome in check_structure(settings.model, str((settings.source.parent / name).absolute())):
+        for item in outcome.faults:
+            yield Fault(("model", "file"), item.text, item.place)
 
 
 def _summary(settings: Settings) -> list[str]:

@@ -4,7 +4,9 @@ import os
 from pathlib import Path
 
 from mpc_agent.clock import utc_stamp
-from mpc_agent.config import Settings
+from mpc_agent.config import ConfigError, Settings
+from mpc_agent.config.check_names import check_simulation
+from mpc_agent.config.faults import Fault, Place
 from mpc_agent.errors import CannotWriteError, ExitCode, UnavailableError, UserError
 from sim_plant.errors import CannotSaveError, NotServedError, PlantError
 from sim_plant.settings import PlantSettings, load_settings
@@ -40,10 +42,23 @@ def simulated_plant(settings: Settings, seed: int | None = None) -> PlantSetting
         plant = load_settings(settings.plant_file)
     except PlantError as error:
         raise plant_trouble(error) from None
+    faults = judging_faults(settings, plant)
+    if faults:
+        raise ConfigError(faults)
     drawn = section.seed if seed is None else seed
     harvest_h = settings.document.batch.harvest_h
     batch = plant.batch.model_copy(update={"duration_h": harvest_h})
     return plant.with_seed(drawn).model_copy(update={"batch": batch})
+
+
+def judging_faults(settings: Settings, plant: PlantSettings) -> tuple[Fault, ...]:
+    """Outputs by which the simulated plant is to be judged, and which it does not have."""
+    section = settings.document.simulation
+    if section is None:
+        return ()
+    place = Place(str(settings.source))
+    findings = check_simulation(section, plant.plant_model)
+    return tuple(Fault(path, sentence, place) for path, sentence in findings)
 
 
 def plant_trouble(error: PlantError) -> UserError:

@@ -10,6 +10,7 @@ from mpc_agent.config.schema_control import ControlSection
 from mpc_agent.config.schema_general import BatchSection, ClockSection, CycleSection, ModelSection
 from mpc_agent.config.schema_safety import SafetySection
 from mpc_agent.drivers.tagmap import DriverSettings, OpcuaSettings, TagMapSettings
+from mpc_agent.drivers.units import same_unit
 from mpc_agent.values import Mode
 from plant_models.model import PlantModel
 
@@ -158,10 +159,7 @@ def check_recipe(
 ) -> Iterator[Finding]:
     """Whether the approved profile covers the batch and stays inside the limits."""
     path: KeyPath = ("recipe", "file")
-    for name in recipe.rates:
-        if name not in model.inputs:
-            inputs = ", ".join(model.inputs)
-            yield path, f"gives a rate for {name}, which is no input of {model.name} ({inputs})"
+    yield from ((path, text) for text in _recipe_columns(recipe, model))
     if batch is not None and recipe.end_h < batch.harvest_h:
         yield path, f"ends at {recipe.end_h:g} h, before the harvest at {batch.harvest_h:g} h"
     if safety is None:
@@ -178,6 +176,17 @@ def check_recipe(
     # Where volume is lost or withdrawn as well, only a simulation can tell how full it gets.
     if model.volume_loss is None and volume_L > safety.max_volume_L:
         yield path, f"fills the vessel to {volume_L:.4g} L, above safety.max_volume_L"
+
+
+def _recipe_columns(recipe: Recipe, model: PlantModel) -> Iterator[str]:
+    """Columns for inputs that the model does not have, or has in another unit."""
+    for name in recipe.rates:
+        if name not in model.inputs:
+            inputs = ", ".join(model.inputs)
+            yield f"gives a rate for {name}, which is no input of {model.name} ({inputs})"
+        elif not same_unit(recipe.unit(name), model.inputs[name].unit):
+            unit = model.inputs[name].unit
+            yield f"gives {name} in {recipe.unit(name)}, but its unit in the model is {unit}"
 
 
 def recipe_volume_L(recipe: Recipe, model: PlantModel) -> float:

@@ -10,7 +10,6 @@ from mpc_agent.config.schema_general import ModelSection, SimulationSection
 from mpc_agent.config.schema_safety import SafetySection
 from mpc_agent.drivers.tag_building import TagMapError, build_tag_map
 from mpc_agent.drivers.tagmap import TagMapSettings
-from plant_models.cho_mab import FULL
 from plant_models.model import PlantModel
 
 Finding = tuple[KeyPath, str]
@@ -129,11 +128,11 @@ def check_safety_names(
             yield from unknown(path, name, signals.online, "signal of signals.online")
 
 
-def check_simulation(section: SimulationSection) -> Iterator[Finding]:
+def check_simulation(section: SimulationSection, plant: PlantModel) -> Iterator[Finding]:
     """Outputs that the simulated plant is judged by and does not have."""
     for i, limit in enumerate(section.limits):
         path = ("simulation", "limits", i, "output")
-        yield from unknown(path, limit.output, FULL.outputs_info, "output of the simulated plant")
+        yield from unknown(path, limit.output, plant.outputs_info, "output of the simulated plant")
 
 
 def check_tag_names(tags: TagMapSettings, model: PlantModel) -> Iterator[Finding]:

@@ -21,7 +21,6 @@ from mpc_agent.config.check_names import (
     check_model,
     check_safety_names,
     check_signal_names,
-    check_simulation,
     check_tag_map,
     check_tag_names,
     check_tags_suffice,
@@ -71,8 +70,6 @@ def _findings(
     if s.model and model is not None:
         yield from _name_findings(s, model, given)
         yield from _limit_findings(s, model, recipe)
-    if s.simulation:
-        yield from check_simulation(s.simulation)
     if s.tags:
         yield from check_tags_suffice(s.tags, s.signals, s.control, s.safety)
 

@@ -28,9 +28,7 @@ def chosen_model(section: ModelSection, folder: Path) -> tuple[PlantModel | None
     if section.name is None:
         if len(models) == 1:
             return next(iter(models.values())), []
-        names = ", ".join(models)
-        return None, [
-            (("model", "file"), f"defines several models: say model.name, one of {names}")
-        ]
+        text = f"defines several models: say which by model.name, one of {', '.join(models)}"
+        return None, [(("model", "file"), text)]
     faults = list(unknown(("model", "name"), section.name, models, f"model of {section.file}"))
     return (None, faults) if faults else (models[section.name], [])

@@ -71,7 +71,9 @@ class RecipeSection(Section):
     """The approved feed profile: fallback of the agent, and what its plan is compared with."""
 
     file: Annotated[str, Field(min_length=1)]
-    """CSV file, relative to the folder of this file: time_h, then L/h of each feed."""
+    """CSV file, relative to the folder of this file: time_h, then one column for each input with
+    its unit, such as glucose_feed_L_per_h. What the agent does not write is foreseen as it
+    stands."""
 
 
 class WebSection(Section):

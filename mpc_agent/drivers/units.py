@@ -119,6 +119,15 @@ def _molar_hint(source: Quantity, target: Quantity) -> str:
     return ""
 
 
+def same_unit(one_unit: str, other: str) -> bool:
+    """Whether two units are the same, however they are written; False when one is none."""
+    try:
+        found = conversion("", one_unit, other)
+    except UnitMismatchError:
+        return False
+    return math.isclose(found.factor, 1.0, rel_tol=1e-12) and found.offset == 0.0
+
+
 def differs(given: str, told: str, *, certain: bool) -> bool:
     """Whether a unit that a server tells contradicts the configured one.
 
