@@ -540,6 +540,7 @@ CONTROL = PlantModel(
     product="product_mass",
     shown=("viable_cells", "glucose", "titre"),
     substeps_per_h=60,
+    accuracy=1e-5,
     reference=_reference("two feeds and gas in four stretches", _FULL_FEEDS),
 )
 

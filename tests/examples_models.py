@@ -1,7 +1,6 @@
-"""What the tests of the models share: random points, compiled equations, a reference integrator."""
+"""What the tests of the models share: compiled equations and a reference integrator."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import casadi
@@ -15,33 +14,6 @@ from plant_models.model import PlantModel
 Floats = NDArray[np.float64]
 Course = Callable[[float], Floats]
 """State at a time in hours, shape (states,)."""
-
-
-@dataclass(frozen=True)
-class Points:
-    """Random states, inputs and parameters, one row per point."""
-
-    x: Floats
-    u: Floats
-    p: Floats
-
-
-def random_points(model: PlantModel, count: int, seed: int) -> Points:
-    """Points spread evenly between the bounds that the model declares.
-
-    Inputs declare no bounds; they lie between a fifth and twice their scale.
-    """
-    random = np.random.default_rng(seed)
-
-    def between(pairs: Sequence[tuple[float, float]]) -> Floats:
-        lower, upper = np.array(pairs).T
-        return np.asarray(lower + (upper - lower) * random.random((count, len(pairs))))
-
-    return Points(
-        x=between([(item.lower, item.upper) for item in model.states.values()]),
-        u=between([(0.2 * item.scale, 2.0 * item.scale) for item in model.inputs.values()]),
-        p=between([(item.lower, item.upper) for item in model.parameters.values()]),
-    )
 
 
 def compiled(model: PlantModel) -> tuple[casadi.Function, casadi.Function]:

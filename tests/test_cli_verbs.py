@@ -139,8 +139,11 @@ def test_check_looks_into_the_plant_that_is_named(
 def test_outputs_that_the_simulated_plant_does_not_have_are_named(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = write_config(tmp_path)
-    file.write_text(file.read_text().replace("glucose, lower: 3", "glucos, lower: 3"))
+
+    def misspell(data: dict[str, Any]) -> None:
+        data["simulation"]["limits"][0]["output"] = "glucos"
+
+    file = write_config(tmp_path, misspell)
     (tmp_path / "cho_plant.yaml").write_text("seed: 2\n")
     assert ends(verb, file) == ExitCode.CONFIG
     told = capsys.readouterr()

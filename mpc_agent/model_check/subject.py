@@ -1,5 +1,6 @@
 """The model under examination, with what several checks need computed once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc_agent.model_check.places import equation_files
 from plant_models.evaluate import CompiledEquations, Points
-from plant_models.model import PlantModel
+from plant_models.model import Input, PlantModel, State
 from plant_models.reference_run import ReferenceRun, run_reference
 
 Floats = NDArray[np.float64]
@@ -20,9 +22,17 @@ class Subject:
 
     Attributes:
         model: the model.
+        file: the file that defines it, where it is known; its equations may be in another one.
     """
 
     model: PlantModel
+    file: str | None = None
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that define the model and hold its equations."""
+        own = () if self.file is None else (self.file,)
+        return tuple(dict.fromkeys((*own, *equation_files(self.model))))
 
     @cached_property
     def equations(self) -> CompiledEquations:
@@ -40,7 +50,7 @@ class Subject:
         model = self.model
         shut = {name: max(0.0, model.inputs[name].lower) for name in model.volume_flows}
 
-        def act(time_h: float, state: Any, memory: Any) -> tuple[Any, Any, Any]:
+        def act(time_h: float, state: Any, memory: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401
             inputs, state, memory = model.reference.act(time_h, state, memory)
             return inputs._replace(**shut), state, memory
 
@@ -89,15 +99,13 @@ def points_at_bounds(model: PlantModel, seed: int) -> Points:
     states, inputs = list(model.states.values()), list(model.inputs.values())
     points = points_within(model, 2 * (len(states) + len(inputs)), seed, nominal=True)
     row = 0
-    for table, items in ((points.x, states), (points.u, inputs)):
+    tables: tuple[tuple[Floats, Sequence[State | Input]], ...] = (
+        (points.x, states),
+        (points.u, inputs),
+    )
+    for table, items in tables:
         for column, item in enumerate(items):
             for value in (item.lower, item.upper):
                 table[row, column] = value
                 row += 1
     return points
-
-
-def point(model: PlantModel, points: Points, row: int) -> dict[str, float]:
-    """Values of states and inputs at one point, by name; an input's name wins."""
-    values = dict(zip(model.state_names, points.x[row].tolist(), strict=True))
-    return values | dict(zip(model.input_names, points.u[row].tolist(), strict=True))
