@@ -1,7 +1,7 @@
 """The two problems with their timing and setpoints."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,10 +45,12 @@ class FeedSettings:
     Attributes:
         problem: what is optimised, to harvest.
         interval_s: time between two solves.
+        foreseen: inputs that others set, as they are expected to be until harvest, by name.
     """
 
     problem: Problem
     interval_s: float
+    foreseen: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -56,12 +56,17 @@ def feed_is_due(
 
 
 def feed_situation(
-    nmpc: Nmpc, recipe: Recipe, estimate: Estimate, now: Situated, last: Plan | None
+    nmpc: Nmpc,
+    settings: FeedSettings,
+    recipe: Recipe,
+    estimate: Estimate,
+    now: Situated,
+    last: Plan | None,
 ) -> Situation:
     """Where the feed problem starts.
 
-    What the problem does not decide follows the recipe where that says something; other liquids
-    are expected to stop, and all else to stay as it is.
+    What the problem does not decide is as foreseen, or follows the recipe where that says
+    something; other liquids are expected to stop, and all else to stay as it is.
     """
     model, problem = nmpc.problem.model, nmpc.problem
     given = np.tile(now.inputs, (problem.pieces, 1))
@@ -69,6 +74,8 @@ def feed_situation(
         given[:, model.input_names.index(name)] = 0.0
     for name in set(recipe.rates) - set(problem.decided):
         given[:, model.input_names.index(name)] = recipe_ahead(recipe, name, now, problem.pieces)
+    for name, value in settings.foreseen.items():
+        given[:, model.input_names.index(name)] = value
     return _situation(
         nmpc,
         estimate,

@@ -71,7 +71,9 @@ def plan_all(
     usable, attempts = dict(memory.plans), dict[str, Plan]()
     expected = memory.expected
     if feed_is_due(rooms.control.feed, estimate, now, usable.get(FEED)):
-        situation = feed_situation(rooms.feed, rooms.recipe, estimate, now, usable.get(FEED))
+        situation = feed_situation(
+            rooms.feed, rooms.control.feed, rooms.recipe, estimate, now, usable.get(FEED)
+        )
         attempts[FEED] = rooms.feed.solve(situation, usable.get(FEED))
         if attempts[FEED].usable:
             attempts[FEED], expected = _with_forecast(

@@ -109,7 +109,7 @@ def test_the_feed_problem_starts_here_and_ends_at_harvest(
 ) -> None:
     rooms = batch.rooms
     nmpc, model = rooms.feed, rooms.feed.problem.model
-    situation = feed_situation(nmpc, rooms.recipe, last.estimate, now, None)
+    situation = feed_situation(nmpc, rooms.control.feed, rooms.recipe, last.estimate, now, None)
     assert situation.piece_h * nmpc.problem.pieces == pytest.approx(4.0)
     np.testing.assert_array_equal(situation.state, last.estimate.mean[: len(model.states)])
     assert situation.given.shape == (nmpc.problem.pieces, len(model.inputs))
@@ -134,11 +134,13 @@ def test_what_the_recipe_says_of_other_inputs_is_expected_piece_by_piece(
     times_h, base = [0.0, now.batch_h, now.batch_h + 1.0], [0.0, 3.0, 0.0]
     feeds = {name: [float(rates[0])] * 3 for name, rates in given.items()}
     recipe = Recipe.from_rows(times_h, end_h, {**feeds, "base": base})
-    situation = feed_situation(nmpc, recipe, last.estimate, now, None)
+    settings = replace(batch.rooms.control.feed, foreseen={"power_per_volume": 45.0})
+    situation = feed_situation(nmpc, settings, recipe, last.estimate, now, None)
     column = situation.given[:, model.input_names.index("base")]
     assert column.sum() * situation.piece_h == pytest.approx(3.0)
     assert column[0] == pytest.approx(3.0)
     assert column[-1] == 0.0
+    assert (situation.given[:, model.input_names.index("power_per_volume")] == 45.0).all()
 
 
 def test_the_gas_problem_knows_the_feeds_to_come_and_the_setpoints_of_the_hour(
@@ -204,7 +206,7 @@ def test_a_forecast_follows_the_model_and_its_deviation_the_covariance(
 ) -> None:
     rooms = batch.rooms
     nmpc, kalman = rooms.feed, rooms.kalman
-    situation = feed_situation(nmpc, rooms.recipe, last.estimate, now, None)
+    situation = feed_situation(nmpc, rooms.control.feed, rooms.recipe, last.estimate, now, None)
     inputs = recipe_inputs(nmpc, rooms.recipe, now)
     # One direction alone: growth 1 % faster, cells 0.001e9/L more.
     moves = {"mu_max": 0.01, "viable_cells": 1e-3}
@@ -224,7 +226,7 @@ def test_a_forecast_follows_the_model_and_its_deviation_the_covariance(
 def test_a_certain_estimate_has_no_deviation(batch: Batch, last: Decision, now: Situated) -> None:
     rooms = batch.rooms
     certain = replace(last.estimate, factor=factor_of(rooms, {}))
-    situation = feed_situation(rooms.feed, rooms.recipe, certain, now, None)
+    situation = feed_situation(rooms.feed, rooms.control.feed, rooms.recipe, certain, now, None)
     inputs = recipe_inputs(rooms.feed, rooms.recipe, now)
     _, deviations, unexplained = forecast(rooms.feed, rooms.kalman, certain, situation, inputs)
     assert np.abs(deviations).max() < 1e-9

@@ -98,7 +98,7 @@ def control_settings(document: Document, model: PlantModel) -> ControlSettings:
         defect_max=feed.defect_max,
     )
     return ControlSettings(
-        feed=FeedSettings(feed_problem, feed.interval_s),
+        feed=FeedSettings(feed_problem, feed.interval_s, feed.foreseen),
         gas=None if gas is None else _gas_settings(gas, model),
     )
 

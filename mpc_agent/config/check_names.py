@@ -84,6 +84,14 @@ def check_control_names(section: ControlSection, model: PlantModel) -> Iterator[
         model.outputs_info,
         f"output of {model.name}",
     )
+    for name, value in feed.foreseen.items():
+        path: KeyPath = ("control", "feed", "foreseen", name)
+        yield from unknown(path, name, model.inputs, f"input of {model.name}")
+        known = model.inputs.get(name)
+        if name in feed.inputs:
+            yield path, "is decided, so it cannot be foreseen"
+        elif known is not None and not known.lower <= value <= known.upper:
+            yield path, f"must be within {known.lower:g}..{known.upper:g} {known.unit}"
     for name in gas.tracked if gas else ():
         path = ("control", "gas", "tracked", name)
         yield from unknown(path, name, model.outputs_info, f"output of {model.name}")

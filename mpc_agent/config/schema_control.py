@@ -131,6 +131,10 @@ class FeedSection(ProblemSection):
     """Time between two solves."""
     maximise: MaximiseSection
     """What is maximised."""
+    foreseen: dict[str, float] = Field(default_factory=dict)
+    """Inputs that others set, as they are expected to be until harvest, in the model's unit: the
+    largest kLa, where the control unit's oxygen loop will use it when it is needed. Inputs that
+    are neither here nor in the recipe are expected to stay as they are, other liquids to stop."""
 
 
 class GasSection(ProblemSection):
