@@ -42,7 +42,15 @@ _WARM: dict[str, Any] = {
     "ipopt.bound_frac": 1e-8,
 }
 
-_COLD: dict[str, Any] = {**_COMMON, "ipopt.max_iter": 500, "ipopt.mu_strategy": "adaptive"}
+_COLD: dict[str, Any] = {
+    **_COMMON,
+    "ipopt.max_iter": 500,
+    "ipopt.mu_strategy": "adaptive",
+    # The guess is simulated: the solver's own distance from bounds, a hundredth, would lift the
+    # glucose of a fed-batch to many times what it is, and ruin it.
+    "ipopt.bound_push": 1e-5,
+    "ipopt.bound_frac": 1e-5,
+}
 
 _IPOPT_STATUS = {
     "Solve_Succeeded": SolveStatus.SOLVED,

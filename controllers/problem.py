@@ -105,7 +105,9 @@ class Problem:
     defect_max: float = 0.02
 
     def __post_init__(self) -> None:
-        """Refuse names that the model does not have."""
+        """Refuse names that the model does not have, and a problem in which nothing moves."""
+        if not self.moving_states:
+            raise ValueError(f"problem {self.name}: all states are held, so nothing can be decided")
         outputs, inputs = self.model.output_names, self.model.input_names
         wanted = [limit.output for limit in self.limits] + [item.output for item in self.tracked]
         wanted += [self.maximise] if self.maximise else []

@@ -18,7 +18,7 @@ from mpc_agent.drivers.simulated import SimulatedDriver
 from mpc_agent.loop import prepare, run_agent
 from mpc_agent.memory import CycleRecord
 from mpc_agent.web.health import Health
-from mpc_agent.yardsticks import Optimum, optimum, recipe_truth
+from mpc_agent.yardsticks import Optimum, best_known, recipe_truth
 from sim_plant.plant import SimulatedPlant
 from sim_plant.settings import PlantSettings
 from sim_plant.truth import Truth
@@ -154,7 +154,7 @@ def simulate(
     plant.save_truth(folder / TRUTH_NAME)
     section = settings.document.simulation or SimulationSection(plant="")
     recipe = recipe_truth(plant_settings) if compare else None
-    best = optimum(plant_settings, section.limits, recipe) if recipe else None
+    best = best_known(plant_settings, section.limits, recipe, plant.truth) if recipe else None
     return achieved(
         settings, plant_settings, plant.truth, seen, recipe, best,
         startup_s=startup_s, wall_s=watch.elapsed_s, folder=folder,

@@ -53,18 +53,20 @@ def optimum(
     limits: Iterable[JudgedLimit],
     recipe: Truth,
     without: Collection[str] = (),
+    start: Truth | None = None,
 ) -> Optimum:
     """Optimise the inputs of the true plant offline, from the true state, inside the limits.
 
     Decided is what the plant's settings say under `yardstick`; everything else does what it did in
     the recipe's batch. Piecewise constant, Radau collocation, all limits hard. The product is that
-    of the re-integrated plan. The search starts from what the recipe did.
+    of the re-integrated plan.
 
     Args:
         plant: the simulated plant, seed included.
         limits: intervals that the truth is judged by.
         recipe: the same plant on its recipe.
         without: inputs that are not decided and stay as the recipe's batch began.
+        start: batch that the search starts from; by default that of the recipe.
     """
     culture, model = SimulatedPlant(plant).culture, plant.plant_model
     pieces, piece_h = grid(plant)
@@ -74,7 +76,8 @@ def optimum(
     for name in without:
         row = model.input_names.index(name)
         given[:, row] = recipe.inputs[1, row]
-    guess = done[:, [model.input_names.index(name) for name in problem.decided]]
+    decided = [model.input_names.index(name) for name in problem.decided]
+    guess = _done(start or recipe, pieces, piece_h)[:, decided]
     plan = Nmpc(problem).solve(
         Situation(
             time_s=0.0,
@@ -95,6 +98,21 @@ def optimum(
         inputs=dict(zip(plan.decided, plan.inputs.T, strict=True)) if plan.usable else {},
         found=f"{plan.status}: {plan.message}",
     )
+
+
+def best_known(
+    plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth, achieved: Truth
+) -> Optimum:
+    """The optimum; searched for once more from what was achieved when that was better.
+
+    These problems have local optima: a search from the recipe may end in a poor one.
+    """
+    limits = tuple(limits)
+    found = optimum(plant, limits, recipe)
+    if found.product_g >= achieved.product_g:
+        return found
+    other = optimum(plant, limits, recipe, start=achieved)
+    return other if not found.product_g >= other.product_g else found
 
 
 def grid(plant: PlantSettings) -> tuple[int, float]:
