@@ -68,7 +68,7 @@ def optimum(
         without: inputs that are not decided and stay as the recipe's batch began.
         start: batch that the search starts from; by default that of the recipe.
     """
-    culture, model = SimulatedPlant(plant).culture, plant.plant_model
+    culture, model = SimulatedPlant(plant).culture, plant.yardstick_model
     pieces, piece_h = grid(plant)
     problem = _problem(plant, limits, recipe, without)
     done = _done(recipe, pieces, piece_h)
@@ -81,8 +81,12 @@ def optimum(
     plan = Nmpc(problem).solve(
         Situation(
             time_s=0.0,
-            state=np.array([culture.initial[name] for name in model.states]),
-            parameters=np.array([culture.parameters[name] for name in model.parameters]),
+            state=np.array(
+                [culture.initial.get(name, item.initial) for name, item in model.states.items()]
+            ),
+            parameters=np.array(
+                [culture.parameters.get(name, p.value) for name, p in model.parameters.items()]
+            ),
             given=given,
             previous=guess[0],
             piece_h=piece_h,
@@ -112,7 +116,7 @@ def best_known(
     if found.product_g >= achieved.product_g:
         return found
     other = optimum(plant, limits, recipe, start=achieved)
-    return other if not found.product_g >= other.product_g else found
+    return max(found, other, key=lambda item: np.nan_to_num(item.product_g, nan=-np.inf))
 
 
 def grid(plant: PlantSettings) -> tuple[int, float]:
@@ -128,7 +132,7 @@ def _problem(
     plant: PlantSettings, limits: Iterable[JudgedLimit], recipe: Truth, without: Collection[str]
 ) -> Problem:
     """The batch as one optimal control problem."""
-    model, section = plant.plant_model, plant.yardstick
+    model, section = plant.yardstick_model, plant.yardstick
     pieces, piece_h = grid(plant)
     widest = float(np.diff(radau(DEGREE)[0], prepend=0.0).max())
     return Problem(
@@ -157,7 +161,7 @@ def _input(plant: PlantSettings, name: str) -> DecidedInput:
 
 def _within_vessel(limits: Iterable[JudgedLimit], plant: PlantSettings) -> tuple[JudgedLimit, ...]:
     """The limits, with the volume at which the vessel's interlock acts in place of their own."""
-    model = plant.plant_model
+    model = plant.yardstick_model
     others = tuple(item for item in limits if item.output != model.volume)
     if model.volume not in model.output_names:
         return others

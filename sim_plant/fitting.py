@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from plant_models.model import Input, Parameter, PlantModel, State
 from sim_plant.equipment_settings import ActuatorSettings
+from sim_plant.errors import PlantError
 from sim_plant.faults import FAULT_TYPES, Target
 from sim_plant.names import model_of, shown
 from sim_plant.tag_units import Scale
@@ -25,7 +26,7 @@ def misfits(settings: "PlantSettings") -> list[str]:
             _actuators(settings, model),
             _instruments(settings, model),
             _loops(settings),
-            _yardstick(settings, model),
+            _yardstick(settings),
             _faults(settings),
         )
     )
@@ -145,7 +146,12 @@ def _loops(settings: "PlantSettings") -> Iterator[str]:
             drivers.setdefault(name, number)
 
 
-def _yardstick(settings: "PlantSettings", model: PlantModel) -> Iterator[str]:
+def _yardstick(settings: "PlantSettings") -> Iterator[str]:
+    try:
+        model = settings.yardstick_model
+    except PlantError as error:
+        yield f"yardstick.{error}"
+        return
     for name in settings.yardstick.decided:
         if name not in settings.actuators:
             yield f"yardstick.decided: there is no actuator {name!r}"

@@ -114,6 +114,10 @@ class ControlUnitSettings(Section):
 class YardstickSettings(Section):
     """How the optimum of this plant, known perfectly, is computed."""
 
+    model: str | None = None
+    """Model of the library that the optimiser sees: a smooth version of the plant's, with the true
+    parameters and initial state of the same names. Null: the plant's own."""
+
     decided: Names = COMPLETED
     """Actuators that the optimiser chooses; default: those that a controller may write, and those
     that the control unit's loops drive. The others do what they did in the recipe's batch."""

@@ -103,6 +103,11 @@ class PlantSettings(Section):
         """The model that the plant runs."""
         return model_of(self.model)
 
+    @property
+    def yardstick_model(self) -> PlantModel:
+        """The model that the optimum is computed with."""
+        return model_of(self.yardstick.model) if self.yardstick.model else self.plant_model
+
     def with_seed(self, seed: int) -> Self:
         """The same plant with other draws."""
         return self.model_copy(update={"seed": seed})

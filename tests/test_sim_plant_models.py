@@ -307,3 +307,12 @@ def test_the_truth_of_another_plant_comes_back_from_its_file(tmp_path: Path) -> 
     loaded = Truth.load(tmp_path / "truth.npz")
     assert (loaded.model, loaded.product) == ("ecoli_anane", "product_mass")
     assert np.array_equal(loaded.output("biomass"), plant.truth.output("biomass"))
+
+
+def test_the_yardstick_may_see_a_smooth_version_of_the_plant() -> None:
+    text = "{model: yeast_sk, vessel: {working_volume_L: 7}, yardstick: {model: %s}}"
+    settings = parse_settings(text % "yeast_sk_control")
+    assert settings.plant_model.name == "yeast_sk"
+    assert settings.yardstick_model.name == "yeast_sk_control"
+    with pytest.raises(PlantError, match=r"yardstick.model: no model named 'yeats'"):
+        parse_settings(text % "yeats")
