@@ -35,11 +35,19 @@ def rk4_step(f: Derivative, x: Vector, step_h: Any) -> Vector:
     Returns:
         State after the step; local error of order `step_h**5`.
     """
-    k1 = f(x)
+    return rk4_from(f, f(x), x, step_h)[0]
+
+
+def rk4_from(f: Derivative, k1: Vector, x: Vector, step_h: Any) -> tuple[Vector, Vector]:
+    """`rk4_step` where `k1 = f(x)` is known already: state after the step, and the last slope k4.
+
+    `step_h / 6 * (k4 - f(after))` is what a solution of third order would differ by: all its
+    conditions that hold for the weight of k4 hold when the slope after the step takes its place.
+    """
     k2 = f(x + step_h / 2 * k1)
     k3 = f(x + step_h / 2 * k2)
     k4 = f(x + step_h * k3)
-    return x + step_h / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
+    return x + step_h / 6 * (k1 + 2 * k2 + 2 * k3 + k4), k4
 
 
 def rodas3_step(
@@ -61,11 +69,18 @@ def rodas3_step(
     Returns:
         State after the step; local error of order `step_h**4`.
     """
+    return rodas3_with_error(f, at_start, solve, x, step_h)[0]
+
+
+def rodas3_with_error(
+    f: Derivative, at_start: Vector, solve: Callable[[Vector], Vector], x: Vector, step_h: Any
+) -> tuple[Vector, Vector]:
+    """`rodas3_step`, and what its embedded solution of second order differs by."""
     k1 = solve(at_start)
     k2 = solve(at_start + 4 / step_h * k1)
     k3 = solve(f(x + 2 * k1) + (k1 - k2) / step_h)
     k4 = solve(f(x + 2 * k1 + k3) + (k1 - k2 - 8 / 3 * k3) / step_h)
-    return x + 2 * k1 + k3 + k4
+    return x + 2 * k1 + k3 + k4, k4
 
 
 def substeps(model: PlantModel, step_h: float) -> int:
@@ -73,7 +88,7 @@ def substeps(model: PlantModel, step_h: float) -> int:
     return max(1, ceil(step_h * model.substeps_per_h - 1e-9))
 
 
-def _floors(model: PlantModel) -> Floats:
+def floors(model: PlantModel) -> Floats:
     """Below what no implicit step may end, shape (states,): zero where the model says so.
 
     A linearised step knows of no saturation ahead: where oxygen runs out within the step, it goes
@@ -91,10 +106,15 @@ def jax_step(model: PlantModel, x: Vector, u: Vector, p: Vector, step_h: Any) ->
 
     if model.method is Method.EXPLICIT:
         return rk4_step(f, x, step_h)
-    matrix = jax.numpy.eye(len(model.states)) / (SHARE * step_h) - jax.jacfwd(f)(x)
+    after = rodas3_step(f, f(x), jax_solution(f, x, step_h), x, step_h)
+    return jax.numpy.maximum(after, floors(model))
+
+
+def jax_solution(f: Derivative, x: Vector, step_h: Any) -> Callable[[Vector], Vector]:
+    """What solves RODAS3's systems in a step from x; the matrix is factorised once."""
+    matrix = jax.numpy.eye(x.shape[0]) / (SHARE * step_h) - jax.jacfwd(f)(x)
     factors = jax.scipy.linalg.lu_factor(matrix)
-    after = rodas3_step(f, f(x), lambda right: jax.scipy.linalg.lu_solve(factors, right), x, step_h)
-    return jax.numpy.maximum(after, _floors(model))
+    return lambda right: jax.scipy.linalg.lu_solve(factors, right)
 
 
 def casadi_step(model: PlantModel, held: Collection[str] = ()) -> casadi.Function:
@@ -122,7 +142,7 @@ def casadi_step(model: PlantModel, held: Collection[str] = ()) -> casadi.Functio
     # QR squares the entries: what is left of a substrate used up long ago would give 0/0.
     slopes *= casadi.fabs(slopes) > 1e-100
     both = casadi.Function("linear", [x, u, p], [rate, slopes])
-    return _implicit_step(slope, both, _floors(model))
+    return _implicit_step(slope, both, floors(model))
 
 
 def _implicit_step(
