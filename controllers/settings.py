@@ -45,11 +45,15 @@ class FeedSettings:
     Attributes:
         problem: what is optimised, to harvest.
         interval_s: time between two solves.
+        after_samples: solve again as soon as the lab told news.
+        from_h: planning begins then, hours since inoculation; before it the recipe is followed.
         foreseen: inputs that others set, as they are expected to be until harvest, by name.
     """
 
     problem: Problem
     interval_s: float
+    after_samples: bool = True
+    from_h: float = 0.0
     foreseen: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -12,6 +12,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     The verbs, and the libraries they need, are in `mpc_agent.commands.verbs`.
     """
+    # The filter is small: more threads would only wait for each other.
+    os.environ.setdefault("NPROC", "1")
     try:
         from mpc_agent.commands.verbs import app
 

@@ -48,11 +48,14 @@ def feed_is_due(
     settings: FeedSettings, estimate: Estimate, now: Situated, last: Plan | None
 ) -> bool:
     """Whether the feeds must be planned: nothing planned, time is up, or the lab told news."""
+    if now.batch_h < settings.from_h:
+        return False
     if now.remaining_h < LAST_PLAN_SHARE * (now.batch_h + now.remaining_h):
         return False
     if last is None or now.time_s - last.solved_at_s >= settings.interval_s - 1:
         return True
-    return any(result.verdict is Verdict.OK for result in estimate.samples)
+    told = any(result.verdict is Verdict.OK for result in estimate.samples)
+    return told and settings.after_samples
 
 
 def feed_situation(

@@ -95,10 +95,13 @@ def control_settings(document: Document, model: PlantModel) -> ControlSettings:
         maximise_scale=feed.maximise.scale,
         limits=_limits(feed),
         held_states=feed.held_states,
+        check_steps=feed.check_steps,
         defect_max=feed.defect_max,
     )
     return ControlSettings(
-        feed=FeedSettings(feed_problem, feed.interval_s, feed.foreseen),
+        feed=FeedSettings(
+            feed_problem, feed.interval_s, feed.after_samples, feed.from_h, feed.foreseen
+        ),
         gas=None if gas is None else _gas_settings(gas, model),
     )
 
@@ -117,6 +120,7 @@ def _gas_settings(gas: GasSection, model: PlantModel) -> GasSettings:
         ),
         limits=_limits(gas),
         held_states=gas.held_states,
+        check_steps=gas.check_steps,
         defect_max=gas.defect_max,
     )
     setpoints = {name: _schedule(item) for name, item in gas.tracked.items()}

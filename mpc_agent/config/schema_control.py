@@ -112,6 +112,9 @@ class ProblemSection(Section):
     """Pieces of the horizon; inputs are constant in each."""
     degree: Annotated[int, Field(ge=1, le=5)] = 3
     """Collocation points in each piece."""
+    check_steps: Annotated[int, Field(ge=1, le=2000)] = 32
+    """Integrator's steps between two collocation points when a plan is simulated. More for fast
+    models on long pieces."""
     defect_max: Positive = 0.02
     """Largest difference between a plan and its simulation, in units of each state's scale; a plan
     that differs more is refused. Larger for states that are much faster than a piece."""
@@ -131,6 +134,11 @@ class FeedSection(ProblemSection):
     """Time between two solves."""
     maximise: MaximiseSection
     """What is maximised."""
+    after_samples: bool = True
+    """Whether the feeds are also planned again when a lab result was fused."""
+    from_h: NotNegative = 0.0
+    """Planning begins at this hour after inoculation; the recipe is followed before it. For batches
+    that begin with a phase in which there is nothing to decide."""
     foreseen: dict[str, float] = Field(default_factory=dict)
     """Inputs that others set, as they are expected to be until harvest, in the model's unit: the
     largest kLa, where the control unit's oxygen loop will use it when it is needed. Inputs that
