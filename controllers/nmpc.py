@@ -80,6 +80,8 @@ class Nmpc:
         self.problem = problem
         self._program: Program = transcribe(problem)
         self._rollout = Rollout(problem)
+        held = problem.guess_held
+        self._guess_rollout = Rollout(problem, held) if held else self._rollout
         self._bounds = Bounds(problem, self._program, self._rollout)
         self._x_scale = state_scales(problem)
         self._u_scale = input_scales(problem)
@@ -135,10 +137,12 @@ class Nmpc:
         """Outputs of the situation itself, shape (outputs,)."""
         return self._rollout.outputs_now(situation.state, situation.given_now, situation.parameters)
 
-    def _points(self, situation: Situation, inputs: Floats) -> Floats:
+    def _points(
+        self, situation: Situation, inputs: Floats, rollout: Rollout | None = None
+    ) -> Floats:
         """States at all collocation points, simulated, shape (pieces, degree, states)."""
         given = situation.given_pieces(self.problem.pieces)
-        return self._rollout.points(
+        return (rollout or self._rollout).points(
             situation.state, inputs, given, situation.parameters, situation.piece_h
         )
 
@@ -200,7 +204,7 @@ class Nmpc:
         layout, pieces = self._program.layout, self.problem.pieces
         bounds = self._bounds.input_bounds(situation)
         inputs = np.clip(situation.guess, bounds[:, 0], bounds[:, 1])
-        states = self._points(situation, inputs)
+        states = self._points(situation, inputs, self._guess_rollout)
         decision = np.zeros((pieces, layout.width))
         scaled = states[:, :, self._moving] / self._x_scale
         decision[:, layout.state_columns] = np.nan_to_num(scaled).reshape(pieces, -1)

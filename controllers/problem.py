@@ -86,6 +86,8 @@ class Problem:
         limits: intervals for outputs.
         held_states: states taken as constant over the horizon because they are much slower than
             it, or because other loops hold them.
+        guess_held: further states held while a cold start's guess is simulated, because a guess
+            that is a little off drives them far away, such as the substrate of a dense culture.
         check_steps: Runge-Kutta steps between two collocation points when a plan is simulated.
         defect_max: largest accepted difference between plan and simulation, in units of a state's
             scale: well under what an estimate knows, well over what collocation leaves.
@@ -101,6 +103,7 @@ class Problem:
     tracked: tuple[Tracked, ...] = ()
     limits: tuple[Limit, ...] = ()
     held_states: tuple[str, ...] = ()
+    guess_held: tuple[str, ...] = ()
     check_steps: int = 32
     defect_max: float = 0.02
 
@@ -114,7 +117,7 @@ class Problem:
         for name, known in (
             *((name, outputs) for name in wanted),
             *((item.name, inputs) for item in self.inputs),
-            *((name, self.model.state_names) for name in self.held_states),
+            *((name, self.model.state_names) for name in (*self.held_states, *self.guess_held)),
         ):
             if name not in known:
                 raise ValueError(

@@ -1,5 +1,7 @@
 """Simulating a plan: guesses for the solver, and the check that does not trust it."""
 
+from collections.abc import Collection
+
 import casadi as ca
 import numpy as np
 
@@ -13,8 +15,11 @@ from plant_models.integrate import casadi_step
 class Rollout:
     """A problem's model, held states included, integrated over all pieces by its own method."""
 
-    def __init__(self, problem: Problem) -> None:
-        """Compile; `problem.check_steps` steps between two collocation points."""
+    def __init__(self, problem: Problem, also_held: Collection[str] = ()) -> None:
+        """Compile; `problem.check_steps` steps between two collocation points.
+
+        `also_held` are states that stay as they are, besides those that the problem holds.
+        """
         self._problem = problem
         model = problem.model
         times, _ = radau(problem.degree)
@@ -22,7 +27,7 @@ class Rollout:
         x = ca.SX.sym("x", len(model.states))
         u = ca.SX.sym("u", len(model.inputs))
         p = ca.SX.sym("p", len(model.parameters))
-        step = casadi_step(model, held=problem.held_states)
+        step = casadi_step(model, held={*problem.held_states, *also_held})
         between = step.fold(problem.check_steps) if problem.check_steps > 1 else step
 
         start, inputs = ca.MX.sym("x", len(model.states)), ca.MX.sym("u", len(model.inputs))

@@ -95,6 +95,7 @@ def control_settings(document: Document, model: PlantModel) -> ControlSettings:
         maximise_scale=feed.maximise.scale,
         limits=_limits(feed),
         held_states=feed.held_states,
+        guess_held=feed.guess_held_states,
         check_steps=feed.check_steps,
         defect_max=feed.defect_max,
     )
@@ -120,6 +121,7 @@ def _gas_settings(gas: GasSection, model: PlantModel) -> GasSettings:
         ),
         limits=_limits(gas),
         held_states=gas.held_states,
+        guess_held=gas.guess_held_states,
         check_steps=gas.check_steps,
         defect_max=gas.defect_max,
     )

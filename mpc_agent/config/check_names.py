@@ -109,8 +109,12 @@ def _check_problem(path: KeyPath, part: ProblemSection, model: PlantModel) -> It
             model.outputs_info,
             f"output of {model.name}",
         )
-    for i, name in enumerate(part.held_states):
-        yield from unknown((*path, "held_states", i), name, model.states, f"state of {model.name}")
+    for key, names in (
+        ("held_states", part.held_states),
+        ("guess_held_states", part.guess_held_states),
+    ):
+        for i, name in enumerate(names):
+            yield from unknown((*path, key, i), name, model.states, f"state of {model.name}")
 
 
 def check_safety_names(

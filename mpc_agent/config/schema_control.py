@@ -125,6 +125,9 @@ class ProblemSection(Section):
     held_states: Items[str] = ()
     """States taken as constant over the horizon, because they are much slower than it or because
     other loops hold them."""
+    guess_held_states: Items[str] = ()
+    """Further states held while the guess for a first solve is simulated, because a recipe that is
+    a little off drives them far away, such as the substrate of a dense culture."""
 
 
 class FeedSection(ProblemSection):
