@@ -37,7 +37,8 @@ def row(name: str, results: Sequence[dict[str, Any]]) -> list[str]:
     """One organism over its seeds."""
     made = [item["final_product_g"] for item in results]
     recipe = [item["final_product_g"] / item["recipe_product_g"] for item in results]
-    best = [item["final_product_g"] / item["optimum_product_g"] for item in results]
+    known = [item for item in results if item["optimum_product_g"]]
+    best = [item["final_product_g"] / item["optimum_product_g"] for item in known]
     broken = {limit for item in results for limit in item["hard_limits_violated"]}
     outside = {
         limit: max(item["constraint_violation_h"][limit] for item in results)
@@ -52,7 +53,7 @@ def row(name: str, results: Sequence[dict[str, Any]]) -> list[str]:
         name.removesuffix("_demo"),
         f"{statistics.median(made):.4g}",
         median(recipe),
-        median(best),
+        median(best) if best else "not computed",
         "\n".join(extremes),
         ", ".join(sorted(broken)) or "none",
     ]

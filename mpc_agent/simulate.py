@@ -154,7 +154,9 @@ def simulate(
     plant.save_truth(folder / TRUTH_NAME)
     section = settings.document.simulation or SimulationSection(plant="")
     recipe = recipe_truth(plant_settings) if compare else None
-    best = best_known(plant_settings, section.limits, recipe, plant.truth) if recipe else None
+    best = None
+    if recipe is not None and plant_settings.yardstick.decided:
+        best = best_known(plant_settings, section.limits, recipe, plant.truth)
     return achieved(
         settings, plant_settings, plant.truth, seen, recipe, best,
         startup_s=startup_s, wall_s=watch.elapsed_s, folder=folder,

@@ -12,6 +12,7 @@ from controllers.problem import DecidedInput, Limit, Problem
 from controllers.situation import Situation
 from controllers.transcription import radau
 from mpc_agent.config.schema_general import JudgedLimit
+from plant_models.model import PlantModel
 from sim_plant.plant import SimulatedPlant, recipe_run
 from sim_plant.settings import PlantSettings
 from sim_plant.truth import Truth
@@ -71,13 +72,13 @@ def optimum(
     culture, model = SimulatedPlant(plant).culture, plant.yardstick_model
     pieces, piece_h = grid(plant)
     problem = _problem(plant, limits, recipe, without)
-    done = _done(recipe, pieces, piece_h)
+    done = _done(recipe, model, pieces, piece_h)
     given = done.copy()
     for name in without:
         row = model.input_names.index(name)
-        given[:, row] = recipe.inputs[1, row]
+        given[:, row] = recipe.input(name)[1]
     decided = [model.input_names.index(name) for name in problem.decided]
-    guess = _done(start or recipe, pieces, piece_h)[:, decided]
+    guess = _done(start or recipe, model, pieces, piece_h)[:, decided]
     plan = Nmpc(problem).solve(
         Situation(
             time_s=0.0,
@@ -178,7 +179,19 @@ def _scale(item: JudgedLimit) -> float:
     return max(abs(upper - lower) / 10, 1e-3)
 
 
-def _done(recipe: Truth, pieces: int, piece_h: float) -> Floats:
-    """Mean inputs of the recipe's batch in each piece, shape (pieces, inputs)."""
+def _done(recipe: Truth, model: PlantModel, pieces: int, piece_h: float) -> Floats:
+    """Mean inputs of the model in each piece of the recipe's batch, shape (pieces, inputs).
+
+    What the plant's loops hold, and its reduced model takes as an input, is an output of the plant.
+    """
+    columns = []
+    for name, item in model.inputs.items():
+        if name in recipe.input_names:
+            columns.append(recipe.input(name))
+        elif name in recipe.output_names:
+            columns.append(recipe.output(name))
+        else:
+            columns.append(np.full(len(recipe.time_h), item.nominal))
+    courses = np.column_stack(columns)
     piece = np.clip(((recipe.time_h - 1e-9) / piece_h).astype(int), 0, pieces - 1)
-    return np.array([recipe.inputs[piece == k].mean(axis=0) for k in range(pieces)])
+    return np.array([courses[piece == k].mean(axis=0) for k in range(pieces)])

@@ -14,6 +14,10 @@ Temperature optimum: InSiliCHO, after Carcano and Parolini (2009). Basal death a
 et al. (2020). Oxygen uptake and CO2 effects: Gray et al. (1996), Cytotechnology 22:65.
 Where no literature gives an equation (pH, oxygen and osmolality factors, lactate shift, starvation,
 product's dependence on glucose), it is an engineering construction of this project, marked "ours".
+So are the deviations between cell lines. The solubility of carbon dioxide (0.0307 mmol/L per mmHg)
+and the dissociation constant behind the pH (pK 6.1) are from general knowledge, not found in a
+source. The solubility of oxygen is rounded from public simulations (1.04 and 1.07 mmol/L/atm) and
+air-saturated medium (0.20 mmol/L).
 
 Units: 1e9 cells/L (= 1e6 cells/mL), mmol/L, g/L for the antibody, L, h. 1 pg/cell/day is
 4.1667e-5 g/(1e9 h).
@@ -120,6 +124,8 @@ _CORE_PARAMETERS = {
 }
 
 _GRAY = "Gray et al. 1996"
+_SOLUBILITY = "public simulations of CHO cultures, rounded"
+_GENERAL_KNOWLEDGE = "general knowledge, not found in a source"
 
 _CONTROL_PARAMETERS = {
     **_CORE_PARAMETERS,
@@ -136,8 +142,10 @@ _CONTROL_PARAMETERS = {
     "K_O2": _kinetic("mmol/L", "oxygen at half uptake", 0.002, _OURS),
     "RQ": _kinetic("mmol/mmol", "carbon dioxide made per oxygen taken up", 0.97, _GRAY),
     "k_kLa": _kinetic("1/s", "constant of the kLa correlation", 0.026, "van 't Riet 1979"),
-    "H_O2": _kinetic("mmol/L/atm", "oxygen solubility at 37 degC", 1.0, "Henry"),
-    "H_CO2": _kinetic("mmol/L/atm", "carbon dioxide solubility at 37 degC", 23.3, "Henry"),
+    "H_O2": _kinetic("mmol/L/atm", "oxygen solubility at 37 degC", 1.0, _SOLUBILITY),
+    "H_CO2": _kinetic(
+        "mmol/L/atm", "carbon dioxide solubility at 37 degC", 23.3, _GENERAL_KNOWLEDGE
+    ),
     "vessel_diameter": _kinetic("m", "inner diameter of the vessel", 1.20, _OURS),
     "feed_alkalinity": _fixed("mmol/L", "strong-ion difference of the feeds", 10.0, _OURS),
     "glucose_feed_osmolytes": _fixed("mmol/L", "inert osmolytes in the glucose feed", 400.0, _OURS),
@@ -161,11 +169,13 @@ _FULL_PARAMETERS = {
     **_CONTROL_PARAMETERS,
     "mu_d_min": _kinetic("1/h", "basal death rate", 0.001, "Moeller 2020"),
     "k_lys": _kinetic("1/h", "lysis of dead cells", 0.001, "Moeller 2020"),
-    "T_optimum": _kinetic("degC", "temperature of fastest growth", 36.4, "InSiliCHO"),
+    "T_optimum": Parameter(
+        "degC", "temperature of fastest growth", 36.4, 34.0, 38.5, 0.0, "InSiliCHO"
+    ),
     "T_width": _kinetic("delta_degC", "width of the temperature optimum", 3.12, "InSiliCHO"),
     "pH_optimum": Parameter("1", "pH of fastest growth", 7.0, 6.5, 7.5, 0.0, _OURS),
     "pH_width": _kinetic("1", "width of the pH optimum", 0.6, _OURS),
-    "pCO2_half": _kinetic("mmHg", "pCO2 that halves growth", 180.0, _GRAY),
+    "pCO2_half": _kinetic("mmHg", "pCO2 that halves growth", 180.0, f"{_OURS}, after {_GRAY}"),
     "osmolality_half": _kinetic("mmol/kg", "osmolality that halves growth", 430.0, _OURS),
     "osmolality_width": _kinetic("mmol/kg", "width of the osmolality effect", 25.0, _OURS),
 }
@@ -467,7 +477,16 @@ _FULL_EQUATIONS = {
     "product": "q_P = Q_mAb GLC/(K_product+GLC)  [ours]",
     "oxygen transfer": "OTR = (H_O2 p y_O2 - O)/(1/kLa + H_O2 R T V/Q)  [bubble depletion]",
     "kLa": "kLa = 3600 k_kLa (P/V)^0.4 v_s^0.5  [van 't Riet 1979]",
-    "pH": "H^2 + S H - (K1 C + Kw) = 0  [charge balance]",
+    "pH": "H^2 + S H - (K1 C + Kw) = 0, K1 = 10^-6.1 mol/L, Kw = 3e-14  [charge balance]",
+}
+
+_PLANT_EQUATIONS = {
+    **_FULL_EQUATIONS,
+    "environment": "mu times exp(-((T-T_optimum)/T_width)^2)  [InSiliCHO]; "
+    "exp(-((pH-pH_optimum)/pH_width)^2)  [ours]; 1/(1+(pCO2/pCO2_half)^4)  [Gray 1996, form ours]; "
+    "O/(K_O2+O)  [ours]; 1/(1+exp((osmolality-osmolality_half)/osmolality_width))  [ours]",
+    "basal death, lysis": "mu_d += mu_d_min; dead cells lyse with k_lys  [Moeller 2020]",
+    "product": "q_P = Q_mAb GLC/(K_product+GLC) O/(K_O2+O)  [ours]",
 }
 
 _FEED_STRETCHES = ((0.0, 0.0), (72.0, 0.03), (144.0, 0.04), (240.0, 0.03))
@@ -495,6 +514,11 @@ def _reference(meaning: str, rows: tuple[tuple[float, dict[str, float]], ...]) -
     return ReferenceBatch(meaning, 336.0, 1.0, profile(nominal, rows))
 
 
+_UNCONTROLLED = (
+    "two feeds and gas in four stretches, without control: glucose runs out, cells "
+    "starve, and oxygen falls to a few percent on the way"
+)
+
 CORE = PlantModel(
     name="cho_mab_core",
     organism="CHO",
@@ -516,7 +540,7 @@ CORE = PlantModel(
     product="product_mass",
     shown=("viable_cells", "glucose", "titre"),
     substeps_per_h=10,
-    reference=_reference("two feeds, as recipe R1", _CORE_FEEDS),
+    reference=_reference("two feeds in four stretches", _CORE_FEEDS),
 )
 
 CONTROL = PlantModel(
@@ -541,7 +565,7 @@ CONTROL = PlantModel(
     shown=("viable_cells", "glucose", "titre"),
     substeps_per_h=60,
     accuracy=1e-5,
-    reference=_reference("two feeds and gas in four stretches", _FULL_FEEDS),
+    reference=_reference(_UNCONTROLLED, _FULL_FEEDS),
 )
 
 FULL = PlantModel(
@@ -559,11 +583,11 @@ FULL = PlantModel(
     parameters=_FULL_PARAMETERS,
     outputs_info=_FULL_OUTPUTS,
     validity=_VALIDITY,
-    equations=_FULL_EQUATIONS,
+    equations=_PLANT_EQUATIONS,
     volume="volume",
     volume_flows=("glucose_feed", "amino_feed", "base"),
     product="product_mass",
     shown=("viable_cells", "glucose", "titre"),
     substeps_per_h=600,
-    reference=_reference("two feeds and gas in four stretches", _FULL_FEEDS),
+    reference=_reference(_UNCONTROLLED, _FULL_FEEDS),
 )

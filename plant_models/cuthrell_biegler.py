@@ -9,11 +9,12 @@ and of the PROPT collection (whose web page has slips: the substrate balance nee
 u/x4, and h2 is a quotient).
 
 The problem: substrate feed between 0 and 50 g/h, at 500 g/L, at most 10 L (and biomass at most 40,
-substrate at most 25 g/L, which do not matter), most penicillin at the end. The best values known,
-by piecewise-constant feed on N equal pieces and integrated tightly: 87.827 g at 126 h (N = 126);
-88.033 g (N = 132) and 88.040 g (N = 264) at 132 h; 88.085 g at the best time, 144 to 145 h, very
-flat. The literature has 87.69 to 87.99 at 128 to 132 h. An optimiser that begins from a constant
-feed stops up to 0.2 g below: begin with exponential feed, a burst near 30 h and a slow rise.
+substrate at most 25 g/L, which do not matter), most penicillin at the end. What this
+project's optimiser reaches with a piecewise-constant feed on N equal pieces, integrated tightly:
+87.827 g at 126 h (N = 126); 88.033 g (N = 132) and 88.040 g (N = 264) at 132 h. The best value
+known is 88.085 g at the best time, 144 to 145 h, very flat. The literature has 87.69 to 87.99 at
+128 to 132 h. An optimiser that begins from a constant feed stops up to 0.2 g below: begin with
+exponential feed, a burst near 30 h and a slow rise.
 
 Decisions. The feed is a flow, L/h: the source's u/500. Growth divides by 0.006 X + S, which is zero
 in an empty vessel; 1e-8 g/L are added to it ("ours"). Without substrate, uptake is a fast mode

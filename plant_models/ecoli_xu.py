@@ -12,8 +12,9 @@ calibrated set. The public code mixes mmol and g where acetate uptake meets the 
 and switches that uptake off during overflow; the form here is consistent in its units. The minima
 are sharp, as published: use `ecoli_anane_control` where an optimiser must differentiate.
 
-Pump gain, optical density, broth density and the deviations between batches are engineering
-additions of this project, marked "ours". Oxygen is taken to be plentiful.
+Pump gain, optical density, broth density, the deviations between batches and the floors that keep
+oxidation and spare capacity from being negative are engineering additions of this project, marked
+"ours". Oxygen is taken to be plentiful.
 
 Units: g/L, g/g/h, mmol/g/h for the respiratory capacity, mol of carbon per g, L, h.
 """

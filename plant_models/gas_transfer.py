@@ -5,6 +5,8 @@ pressure, pressures in atm, rates in 1/h, power input in W/m3.
 
 Sources: van 't Riet (1979), Ind. Eng. Chem. Process Des. Dev. 18:357, coalescing form, for kLa;
 Gray et al. (1996), Cytotechnology 22:65, for carbon dioxide removal that is limited by gas flow.
+The acid-base balance takes pK 6.1 for carbon dioxide and 3e-14 mol2/L2 for water at 37 degC: from
+general knowledge, not found in a source.
 """
 
 from math import pi

@@ -40,6 +40,8 @@ def load_module(path: str) -> ModuleType:
     Raises:
         ModelFileError: it cannot be read or run.
     """
+    if not path.endswith(".py"):
+        raise ModelFileError(path, None, "is no Python file: its name must end in .py")
     loader = _SourceLoader(_module_name(path), path)
     try:
         text = loader.get_data(path)
@@ -67,7 +69,9 @@ def _run(path: str, text: bytes) -> ModuleType:
     try:
         loader.exec_module(module)
     except SyntaxError as error:
-        raise ModelFileError(path, error.lineno, f"is not valid Python: {error.msg}") from None
+        # A fault of the whole file, such as its encoding, is in line 0.
+        line = error.lineno or None
+        raise ModelFileError(path, line, f"is not valid Python: {error.msg}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the file's statements raise
         del sys.modules[name]
         raise ModelFileError(path, _line(error, path), _in_words(error)) from None
@@ -91,4 +95,6 @@ def _in_words(error: BaseException) -> str:
     if isinstance(error, TypeError):
         what, _, rest = text.partition(".__init__() ")
         return f"{what}(...) {rest}" if rest else text
-    return text if isinstance(error, ValueError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, ValueError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else f"raises {type(error).__name__}"

@@ -5,7 +5,8 @@ six states; smooth and small, meant for plant, filter and optimiser alike.
 
 Sources. Birol, Undey, Cinar (2002), "A modular simulation package for fed-batch fermentation:
 penicillin production", Comput. Chem. Eng. 26:1553-1565; its kinetics go back to Bajpai and Reuss
-(1980), J. Chem. Technol. Biotechnol. 30:332-344. Values as found alike in public implementations.
+(1980), J. Chem. Technol. Biotechnol. 30:332-344 (journal and pages from general knowledge, not
+found in a source). Values as found alike in public implementations.
 
 Decisions where implementations and paper differ:
 
@@ -15,7 +16,7 @@ Decisions where implementations and paper differ:
   the volume would fall during the whole batch, against the paper's own figures. T_0 and T_v are
   the freezing and the boiling point, 0 and 100 degC (printed rounded, as 273 and 373 K).
 - Oxygen limitation: K_ox and K_op are constants. The original program switches them on only below
-  half of saturation; there they do not matter.
+  half of saturation, where this batch never goes.
 - The oxygen saturation 1.16 is said to be in g/L. Real broth holds a hundredth of that; the yields
   on oxygen are in the same measure, so the percentage of saturation is right.
 - The printed equation of carbon dioxide has a2 inside the factor a1; here they are apart.
@@ -24,7 +25,8 @@ The scale of the substrate is that of the fed-batch: a tenth of a gram, where th
 
 Ours: the guards that end maintenance and the uptake of oxygen as substrate and oxygen run out (1 to
 rounding everywhere in the published batch), the one that keeps carbon dioxide from falling below
-zero while biomass is diluted, and the outputs.
+zero while biomass is diluted, the outputs, broth density, the gain of the feed pump and the spread
+between batches.
 
 Units: g/L, L, h; carbon dioxide in mmol/L (evolved, not stripped).
 """

@@ -6,7 +6,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from plant_models.model import Input, Parameter, PlantModel, State
-from sim_plant.equipment_settings import ActuatorSettings
+from sim_plant.equipment_settings import ActuatorSettings, LoopSettings, ProbeSettings
 from sim_plant.errors import PlantError
 from sim_plant.faults import FAULT_TYPES, Target
 from sim_plant.names import model_of, shown
@@ -48,8 +48,11 @@ def fault_targets(settings: "PlantSettings", target: Target) -> tuple[str, ...]:
 
 def _process(settings: "PlantSettings", model: PlantModel) -> Iterator[str]:
     """Vessel and conditions."""
-    if settings.vessel.initial_volume_L >= settings.vessel.working_volume_L:
-        yield "vessel: initial_volume_L must be below working_volume_L"
+    initial, working = settings.vessel.initial_volume_L, settings.vessel.working_volume_L
+    if initial >= working:
+        yield f"vessel: initial_volume_L, {initial:g}, must be below working_volume_L, {working:g}"
+    volume = {model.volume: initial}
+    yield from _bounded("vessel.initial_volume_L", volume, model.states, "state")
     yield from _bounded("conditions", settings.conditions, model.inputs, "input")
     yield from _known("drifts", settings.drifts, model.inputs, "input")
     for section, names in (("conditions", settings.conditions), ("drifts", settings.drifts)):
@@ -132,11 +135,14 @@ def _loops(settings: "PlantSettings") -> Iterator[str]:
     for number, loop in enumerate(settings.loops):
         key = f"loops.{number}"
         if loop.measured not in settings.probes:
-            yield f"{key}.measured: there is no probe of {loop.measured!r}"
+            names = ", ".join(settings.probes) or "none here"
+            yield f"{key}.measured: there is no probe of {loop.measured!r}; known: {names}"
+        else:
+            yield from _setpoints(f"{key}.setpoint", loop, settings.probes[loop.measured])
         for name in loop.drives:
             actuator = settings.actuators.get(name)
             if actuator is None:
-                yield f"{key}: there is no actuator {name!r}"
+                yield f"{key}: {_no_actuator(settings, name)}"
             elif name in drivers:
                 yield f"{key}: {name} is driven by loops.{drivers[name]} already"
             elif loop.when == "always" and actuator.remote:
@@ -144,6 +150,21 @@ def _loops(settings: "PlantSettings") -> Iterator[str]:
             elif loop.when == "local" and not actuator.remote:
                 yield f"{key}: no controller may write {name}, so this loop must act always"
             drivers.setdefault(name, number)
+
+
+def _setpoints(key: str, loop: LoopSettings, probe: ProbeSettings) -> Iterator[str]:
+    """Setpoints that the probe can never show."""
+    if probe.range is None:
+        return
+    lower, upper = probe.range
+    for _, value in loop.setpoint:
+        if not lower <= value <= upper:
+            within = f"{lower:g} to {upper:g} {probe.unit}"
+            yield f"{key}: {value:g} is outside the range of its probe, {within}"
+
+
+def _no_actuator(settings: "PlantSettings", name: str) -> str:
+    return f"there is no actuator {name!r}; known: {', '.join(settings.actuators) or 'none here'}"
 
 
 def _yardstick(settings: "PlantSettings") -> Iterator[str]:
@@ -154,7 +175,7 @@ def _yardstick(settings: "PlantSettings") -> Iterator[str]:
         return
     for name in settings.yardstick.decided:
         if name not in settings.actuators:
-            yield f"yardstick.decided: there is no actuator {name!r}"
+            yield f"yardstick.decided: {_no_actuator(settings, name)}"
     yield from _known(
         "yardstick.held_states", settings.yardstick.held_states, model.states, "state"
     )

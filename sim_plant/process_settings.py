@@ -59,8 +59,8 @@ class CultureSettings(Section):
     kinetic parameters.
     """
 
-    spread: NotNegative = 1.0
-    """Factor on all deviations; 0 gives the nominal plant."""
+    spread: Annotated[float, Field(ge=0, le=10)] = 1.0
+    """Factor on all deviations, up to 10; 0 gives the nominal plant."""
 
     inoculum: NotNegative = 0.20
     """Deviation of the cell density at inoculation."""
@@ -120,7 +120,8 @@ class YardstickSettings(Section):
 
     decided: Names = COMPLETED
     """Actuators that the optimiser chooses; default: those that a controller may write, and those
-    that the control unit's loops drive. The others do what they did in the recipe's batch."""
+    that the control unit's loops drive. The others do what they did in the recipe's batch. Empty:
+    no optimum is computed."""
 
     held_states: Names = ()
     """States that the control unit keeps where they are at inoculation, such as a temperature

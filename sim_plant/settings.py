@@ -1,14 +1,10 @@
 """Everything about the simulated plant that can be set, with a 2000 L batch of CHO as default."""
 
-import json
 from collections.abc import Mapping
-from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
 
 from plant_models.model import PlantModel
 from sim_plant.completing import completed
@@ -33,6 +29,7 @@ from sim_plant.process_settings import (
 )
 from sim_plant.section import COMPLETED, Section
 from sim_plant.server_settings import SecuritySettings, ServerSettings
+from sim_plant.telling import fault_lines, read_plant_yaml
 
 
 class PlantSettings(Section):
@@ -113,13 +110,6 @@ class PlantSettings(Section):
         return self.model_copy(update={"seed": seed})
 
 
-def _json_value(value: object) -> str:
-    """YAML's own times as text, for strict parsing."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    raise TypeError(f"{value!r} cannot be used here")
-
-
 def parse_settings(
     text: str, source: str = "settings", folder: Path | None = None
 ) -> PlantSettings:
@@ -133,14 +123,7 @@ def parse_settings(
     Raises:
         PlantError: everything that is wrong with the text, one line each, `source` named.
     """
-    try:
-        content = yaml.safe_load(text)
-        # By way of JSON, so that keys are texts and times are not what YAML took them for.
-        data: Any = json.loads(json.dumps({} if content is None else content, default=_json_value))
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise PlantError(f"{source}: {error}") from None
-    if not isinstance(data, dict):
-        raise PlantError(f"{source}: a plant's settings must be keys with their values")
+    data = read_plant_yaml(text, source)
     choice = data.get("model")
     if folder is not None and isinstance(choice, dict) and isinstance(choice.get("file"), str):
         choice["file"] = str(folder / choice["file"])
@@ -149,18 +132,9 @@ def parse_settings(
     except PlantError as error:
         raise PlantError(f"{source}: {error}") from None
     except ValidationError as error:
-        lines = [line for fault in error.errors() for line in _fault_lines(fault)]
+        lines = [line for fault in error.errors() for line in fault_lines(PlantSettings, fault)]
         raise PlantError("\n".join([f"{source}:", *lines])) from None
     return settings if folder is None else _anchored(settings, folder)
-
-
-def _fault_lines(fault: ErrorDetails) -> list[str]:
-    """One fault of a validation: key, what is wrong; the whole plant's faults name their keys."""
-    key = ".".join(str(part) for part in fault["loc"])
-    text = fault["msg"].removeprefix("Value error, ")
-    if not key and fault["type"] == "value_error":
-        return [f"  {line}" for line in text.splitlines()]
-    return [f"  {key or 'settings'}: {text}"]
 
 
 def load_settings(path: Path) -> PlantSettings:

@@ -252,6 +252,17 @@ def test_a_model_that_cannot_be_shown_is_told_without_a_traceback(
     assert not (here / "our_cells.html").exists()
 
 
+def test_a_folder_and_a_plot_that_is_not_wanted_are_refused(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "folder.py").mkdir()
+    assert ends("models", "folder.py") == ExitCode.NO_INPUT
+    assert "folder.py cannot be read: it is a folder" in capsys.readouterr().err
+    both = ("--no-plot", "--plot", "x.html")
+    assert ends("models", "cho_mab_core", *both) == ExitCode.USAGE
+    assert "contradicted by --no-plot" in capsys.readouterr().err
+
+
 def test_names_that_do_not_exist_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends("models", "cho_mab_cor") == ExitCode.USAGE
     assert "did you mean cho_mab_core?" in capsys.readouterr().err

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mpc_agent.config import ConfigError, Settings
+from plant_models.library import find_model
 from tests.config_files import RIGHT, faults_of, write_config
 
 
@@ -210,6 +211,10 @@ CASES: dict[str, tuple[Any, str]] = {
     "learnt backwards": (
         put("estimation", "adapted", "mu_max", "lower", value=0.1),
         "estimation.adapted.mu_max: lower, 0.1, must be below upper, 0.06",
+    ),
+    "nothing left to decide": (
+        put("control", "feed", "held_states", value=list(find_model("cho_mab_control").states)),
+        "control.feed.held_states: holds every state of the model: nothing can be decided",
     ),
     "unknown output of a limit": (
         put(*FEED_LIMITS, 0, "output", value="glucos"),

@@ -24,6 +24,16 @@ from tests.examples_broken_models import (
     ("old", "new", "expected"),
     [
         ('name="phaffii_enzyme"', 'name="My model"', "name 'My model' must be small letters"),
+        (
+            '"dry biomass", 0.5, 20.0',
+            '"dry biomass", "0.5", 20.0',
+            "state biomass: initial must be a number, but is '0.5'",
+        ),
+        ('volume_flows=("feed",)', 'volume_flows="feed"', '`volume_flows` must be such as ("feed'),
+        (METHOD, 'method="implicit",', "`method` must be Method.EXPLICIT or .IMPLICIT, but is"),
+        (STEPS, "substeps_per_h=1.5,", "`substeps_per_h` must be a whole number, but is 1.5"),
+        ("rhs=rhs", "rhs=None", "`rhs` must be a function, but is None"),
+        ("step_h=0.5", "step_h=1e-9", "36 h in steps of 1e-09 h are more than 1000000 steps"),
         ('organism="Komagataella phaffii"', 'organism=" "', "`organism` is empty"),
         ('meaning="batch on 20 g/L', 'meaning="" and "', "`reference.meaning` is empty"),
         ('"broth volume", 5.0', '"", 5.0', "state volume has no meaning"),

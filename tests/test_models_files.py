@@ -97,6 +97,11 @@ def test_a_file_that_does_not_run_is_told_with_its_line(
 def test_a_file_must_be_there_and_define_a_model(tmp_path: Path) -> None:
     absent = tmp_path / "absent.py"
     assert str(refusal(absent)) == f"{absent}: cannot be read: No such file or directory"
+    table = tmp_path / "table.csv"
+    assert refusal(table).text == "is no Python file: its name must end in .py"
+    encoded = tmp_path / "encoded.py"
+    encoded.write_text("# -*- coding: none -*-\n")
+    assert str(refusal(encoded)).startswith(f"{encoded}: is not valid Python: unknown encoding")
     empty = tmp_path / "empty.py"
     empty.write_text("from plant_models.cho_mab import CORE\n")
     assert refusal(empty).text.startswith("defines no model: there must be a name to which a Plant")
@@ -300,3 +305,33 @@ def test_check_of_a_configuration_reads_the_model_too(
     shown = capsys.readouterr().out
     assert "the configuration has 1 fault" in shown
     assert "my_model.py:83: model.file: adds, subtracts or compares 1/h^2 and 1/h" in shown
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "told"),
+    [
+        (
+            "my_plant.yaml",
+            "recipe_file: my_recipe.csv",
+            "recipe_file: none.csv",
+            "none.csv: No such",
+        ),
+        ("my_plant.yaml", "recipe_file: my_recipe.csv", "recipe_file: binary.csv", "binary.csv"),
+        (
+            "my_agent.yaml",
+            "interval_s: 1800",
+            "interval_s: 1800\n    from_h: 40",
+            "control.feed.from_h = 40: must be before batch.harvest_h, 36: no feed would be",
+        ),
+    ],
+)
+def test_check_of_a_configuration_reads_what_a_simulation_would(
+    file: str, old: str, new: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = site(tmp_path)
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe")
+    text = (tmp_path / file).read_text()
+    assert old in text
+    (tmp_path / file).write_text(text.replace(old, new))
+    assert ends("check", config) == ExitCode.CONFIG
+    assert told in capsys.readouterr().out

@@ -75,14 +75,22 @@ def loop(measured: str, output: str, **changed: Any) -> str:
     [
         ("seed: -1\nbatch: {duration_h: .nan, x: 1}", ["seed", "batch.duration_h", "batch.x"]),
         ("seed: '1'", ["seed"]),
-        ("a: [", ["expected the node content"]),
+        ("a: [", ["plant.yaml:1: expected the node content"]),
+        ("seed: 1\nseed: 2", ["plant.yaml:2: 'seed' is given twice; the first one is in line 1"]),
+        ("[" * 5000, ["is nested too deeply"]),
+        ("sed: 1", ["sed: is no key here; known: seed, model"]),
+        ("batch: {duration_h: -1e0}", ["batch.duration_h: must be above 0, but is -1.0"]),
+        ("batch: {duration_h: 3 h}", ["batch.duration_h: must be a number, without a unit"]),
+        (loop("pH", "base", setpoint=70), ["loops.0.setpoint: 70 is outside the range of its"]),
         ("[1, 2]", ["must be keys with their values"]),
         ("batch: {inoculated_at: 2026-01-05T08:00:00}", ["must say its offset"]),
         ("control_unit: {watchdog_s: 15}", ["multiple of 10 s"]),
         ("vessel: {initial_volume_L: 3000}", ["below working_volume_L"]),
+        ("vessel: {initial_volume_L: 1e-6}", ["vessel.initial_volume_L: volume must be within"]),
+        ("culture: {spread: 1e5}", ["culture.spread: must be at most 10, but is 100000.0"]),
         ("model: cho", ["no model named 'cho'", "cho_mab_full"]),
         ("actuators: {salt: {}}\nassays: {x: }", ["actuators: 'salt' is not in", "assays: 'x'"]),
-        ("actuators: 5", ["actuators: Input should be a valid dictionary"]),
+        ("actuators: 5", ["actuators: must be a section with keys, but is 5"]),
         ("actuators: {air: {lower: 9, upper: 8, lag_s: 1}}", ["actuators.air: lower, 9, must"]),
         ("actuators: {air: {safe: 1}}", ["safe, 1, must be within 84 to 336"]),
         ("actuators: {air: {upper: 9000}}", ["air.upper: 9000 is outside what the model admits"]),
@@ -143,6 +151,11 @@ def test_wrong_settings_are_told_by_key(text: str, fragments: list[str]) -> None
     assert str(caught.value).startswith("plant.yaml:")
     for fragment in fragments:
         assert fragment in str(caught.value)
+
+
+def test_a_loop_may_look_at_a_probe_that_shows_anything() -> None:
+    text = loop("weight", "base", setpoint=1e6) + "probes: {weight: {range: null}}"
+    assert parse_settings(text).loops[0].setpoint == ((0.0, 1e6),)
 
 
 def test_all_faults_of_a_plant_are_told_at_once() -> None:

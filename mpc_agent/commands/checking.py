@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from mpc_agent.commands.simulation import judging_faults
 from mpc_agent.config import ConfigError, Fault, Settings, missing_files, record_file
-from mpc_agent.config.faults import dotted
+from mpc_agent.config.faults import Place, dotted
+from sim_plant.control_unit import load_recipe
 from sim_plant.errors import PlantError
 from sim_plant.settings import load_settings
 
@@ -65,11 +66,20 @@ def check_config(config: Path) -> CheckResult:
         settings = Settings.load(config, os.environ)
     except ConfigError as error:
         return CheckResult(config, None, error.faults)
-    faults = (*_plant_faults(settings), *_model_faults(settings))
+    faults = (*_start_faults(settings), *_plant_faults(settings), *_model_faults(settings))
     if faults:
         return CheckResult(config, None, faults)
     notes = [f"{fault}; `run` needs it" for fault in missing_files(settings)]
     return CheckResult(config, settings, (), tuple(notes))
+
+
+def _start_faults(settings: Settings) -> Iterator[Fault]:
+    """A feed that would never be planned. No fault for who simulates the first hours of a batch."""
+    starts_h, harvest_h = settings.control.feed.from_h, settings.document.batch.harvest_h
+    if starts_h >= harvest_h:
+        text = f"must be before batch.harvest_h, {harvest_h:g}: no feed would be planned"
+        place = Place(str(settings.source))
+        yield Fault(("control", "feed", "from_h"), text, place, f"{starts_h:g}")
 
 
 def _plant_faults(settings: Settings) -> Iterator[Fault]:
@@ -78,6 +88,7 @@ def _plant_faults(settings: Settings) -> Iterator[Fault]:
         return
     try:
         plant = load_settings(settings.plant_file)
+        load_recipe(plant)
     except PlantError as error:
         yield Fault(("simulation", "plant"), str(error))
         return

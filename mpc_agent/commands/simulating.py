@@ -71,14 +71,15 @@ def yardstick_products(config: Path, seed: int | None) -> dict[str, float | str]
     section = settings.document.simulation
     try:
         recipe = recipe_truth(plant)
-        best = optimum(plant, () if section is None else section.limits, recipe)
+        best = None
+        if plant.yardstick.decided:
+            best = optimum(plant, () if section is None else section.limits, recipe)
     except PlantError as error:
         raise plant_trouble(error) from None
-    return {
-        "recipe_product_g": recipe.product_g,
-        "optimum_product_g": best.product_g,
-        "found": best.found,
-    }
+    known: dict[str, float | str] = {"recipe_product_g": recipe.product_g}
+    if best is not None:
+        known |= {"optimum_product_g": best.product_g, "found": best.found}
+    return known
 
 
 def write_result(
@@ -134,7 +135,7 @@ def achieved_text(achieved: Achieved) -> str:
         *((f"{words(name)} held", f"{held:.1f} % of cycles") for name, held in held.items()),
         ("cycles", f"{achieved.cycles} ({_counts(achieved.modes)})"),
         *((f"{name} solves", text) for name, text in solves.items()),
-        ("time", f"{achieved.wall_s:.0f} s, of which {achieved.startup_s:.0f} s to start"),
+        ("time", f"{achieved.wall_s:.0f} s, and {achieved.startup_s:.0f} s to start"),
         ("seed", str(achieved.seed)),
         ("files", achieved.folder),
     ]

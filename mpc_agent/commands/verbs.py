@@ -55,7 +55,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to std
 Verbose = Annotated[bool, typer.Option("--verbose", help="Log more.")]
 LogOption = Annotated[LogFormat, typer.Option("--log", help="How log lines on stderr look.")]
 Seed = Annotated[int | None, typer.Option(min=0, help="Draws another plant.")]
-Hours = Annotated[float | None, typer.Option(min=1, help="Harvest after so many hours.")]
+Hours = Annotated[float | None, typer.Option(min=1, max=2000, help="Harvest after so many hours.")]
 Folder = Annotated[Path | None, typer.Option(help="New folder for record, truth and report.")]
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="YAML file of the agent.")]
 
@@ -316,6 +316,8 @@ def models(
         if plot or no_plot or parameters or force or model:
             raise typer.BadParameter("say which model", param_hint="NAME")
         answer = found.list_models()
+    elif plot and no_plot:
+        raise typer.BadParameter("is contradicted by --no-plot", param_hint="--plot")
     elif parameters is not None:
         answer = found.write_parameters(name, model, parameters, force=force)
     else:

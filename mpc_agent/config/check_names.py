@@ -115,6 +115,8 @@ def _check_problem(path: KeyPath, part: ProblemSection, model: PlantModel) -> It
     ):
         for i, name in enumerate(names):
             yield from unknown((*path, key, i), name, model.states, f"state of {model.name}")
+    if set(model.states) <= set(part.held_states):
+        yield (*path, "held_states"), "holds every state of the model: nothing can be decided"
 
 
 def check_safety_names(

@@ -100,7 +100,7 @@ def parse_config_text(text: str, source: str) -> ConfigText:
     reader = _Reader(source)
     data = {} if node is None else reader.value(node, ())
     if not isinstance(data, dict):
-        reader.fault((), node, "must be sections with keys, such as `batch:`")
+        reader.fault((), node, "must be sections with keys, such as `model:`")
     if reader.faults:
         raise ConfigError(reader.faults)
     return ConfigText(data, {**reader.places, (): Place(source)})

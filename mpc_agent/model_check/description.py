@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mpc_agent.model_check.findings import Finding, Outcome, fault
+from mpc_agent.model_check.kinds import wrong_kinds
 from mpc_agent.model_check.places import place
 from mpc_agent.model_check.subject import Subject
 from plant_models.model import Input, Parameter, PlantModel, State
@@ -26,8 +27,10 @@ Quantity: TypeAlias = State | Input | Parameter
 def check_description(subject: Subject) -> Outcome:
     """Names, texts, values within bounds, and what the tables refer to."""
     model = subject.model
-    sentences = [*_texts(model), *_meanings(model), *_ranges(model), *_roles(model)]
-    sentences += [*_choices(model), *_batch(model)]
+    sentences = list(wrong_kinds(model))
+    if not sentences:
+        sentences = [*_texts(model), *_meanings(model), *_ranges(model), *_roles(model)]
+        sentences += [*_choices(model), *_batch(model)]
     findings = [*_docstrings(subject.files), *(fault(CHECK, text) for text in sentences)]
     counts = (
         (model.states, "states"),

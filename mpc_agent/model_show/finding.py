@@ -40,8 +40,10 @@ def named_model(name: str, chosen: str | None) -> PlantModel:
 
 
 def _models_of(file: Path) -> dict[str, PlantModel]:
-    if not file.is_file():
+    if not file.exists():
         raise NoInputError(f"{file} cannot be read: there is no such file")
+    if file.is_dir():
+        raise NoInputError(f"{file} cannot be read: it is a folder")
     try:
         return models_in_file(str(file.absolute()))
     except ModelFileError as error:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mpc_agent.commands.progress import short
 from mpc_agent.model_show.describing import integrator, numbered_sources
 from mpc_agent.record import Quantity
 from mpc_agent.report import traces as draw
@@ -76,7 +77,7 @@ def _facts(model: PlantModel, run: ReferenceRun) -> list[tuple[str, str]]:
     return [
         ("Organism", model.organism),
         ("Length", f"{model.reference.duration_h:g} h"),
-        ("Product at the end", f"{amount:.5g} {pretty_unit(product.unit)}"),
+        ("Product at the end", f"{short(float(amount))} {pretty_unit(product.unit)}"),
         ("Integrator", integrator(model)),
     ]
 

@@ -63,8 +63,16 @@ def model_sheet(model: PlantModel, final: Mapping[str, float] | None) -> Rendera
     return Group(title, "", *_sections(model, final))
 
 
+def _dilution(model: PlantModel) -> str:
+    """What liquid flows do not simply dilute; states with the same reason together."""
+    names: dict[str, list[str]] = {}
+    for name, why in model.undiluted.items():
+        names.setdefault(why, []).append(name)
+    reasons = "; ".join(f"{', '.join(states)}: {why}" for why, states in names.items())
+    return f"liquid flows dilute every state per volume, except {reasons}"
+
+
 def _sections(model: PlantModel, final: Mapping[str, float] | None) -> Iterator[RenderableType]:
-    undiluted = "; ".join(f"{name}: {why}" for name, why in model.undiluted.items())
     yield _labelled(
         {
             "source": model.source,
@@ -72,7 +80,7 @@ def _sections(model: PlantModel, final: Mapping[str, float] | None) -> Iterator[
             "integrator": integrator(model),
             "volume": _volume(model),
             "product": f"{model.product}, {_output_unit(model, model.product)}",
-            **({"undiluted": undiluted} if undiluted else {}),
+            **({"dilution": _dilution(model)} if model.undiluted else {}),
         }
     )
     yield from _section("Equations", _labelled(model.equations))
