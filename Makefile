@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-services test-long bench bench-batches format lock image clean
+.PHONY: help setup demo test test-services test-long bench bench-organisms bench-batches format lock image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ demo: setup ## a whole simulated batch, controlled
 
 bench: setup ## measure and print the figures of the documentation
 	$(BIN)/python -m benchmarks.results
+
+bench-organisms: setup ## every organism's demo against its recipe and its optimum (ten minutes)
+	$(BIN)/python -m benchmarks.organisms --seeds 1 2
 
 bench-batches: setup ## measure many batches at once against SciPy and CVODES
 	$(BIN)/python -m benchmarks.batches
