@@ -88,9 +88,10 @@ def test_version_tells_what_decides(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"python", "casadi", "jax", "numpy", "asyncua"} <= set(found)
 
 
-@pytest.mark.parametrize(
-    "example", sorted(path.name for path in CONFIGS.glob("*_demo.yaml")) + ["opcua_bioreactor.yaml"]
-)
+EXAMPLES = (*sorted(path.name for path in CONFIGS.glob("*_demo.yaml")), "opcua_bioreactor.yaml")
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
 def test_check_finds_nothing_wrong_with_the_examples(
     example: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
