@@ -156,6 +156,18 @@ def test_outputs_that_the_simulated_plant_does_not_have_are_named(
     ) in told.out + told.err
 
 
+@pytest.mark.parametrize("verb", ["check", "simulate"])
+def test_cycles_between_the_plants_ticks_are_refused(
+    verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_config(tmp_path, lambda data: data["cycle"].update(period_s=125, deadline_s=60))
+    (tmp_path / "cho_plant.yaml").write_text("seed: 2\n")
+    assert ends(verb, file) == ExitCode.CONFIG
+    told = capsys.readouterr()
+    expected = "cycle.period_s: 125 must be a multiple of the simulated plant's tick, 10 s"
+    assert expected in told.out + told.err
+
+
 @pytest.mark.parametrize("verb", ["check", "run", "simulate"])
 def test_a_missing_configuration_is_named(
     verb: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

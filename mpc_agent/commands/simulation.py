@@ -9,6 +9,7 @@ from mpc_agent.config.check_names import check_simulation
 from mpc_agent.config.faults import Fault, Place
 from mpc_agent.errors import CannotWriteError, ExitCode, UnavailableError, UserError
 from sim_plant.errors import CannotSaveError, NotServedError, PlantError
+from sim_plant.section import TICK_S
 from sim_plant.settings import PlantSettings, load_settings
 
 
@@ -52,12 +53,16 @@ def simulated_plant(settings: Settings, seed: int | None = None) -> PlantSetting
 
 
 def judging_faults(settings: Settings, plant: PlantSettings) -> tuple[Fault, ...]:
-    """Outputs by which the simulated plant is to be judged, and which it does not have."""
+    """What the simulated plant is to be judged by and does not have; cycles between its ticks."""
     section = settings.document.simulation
     if section is None:
         return ()
     place = Place(str(settings.source))
-    findings = check_simulation(section, plant.plant_model)
+    findings = list(check_simulation(section, plant.plant_model))
+    period_s = settings.document.cycle.period_s
+    if abs(period_s / TICK_S - round(period_s / TICK_S)) > 1e-9:  # noqa: PLR2004 - rounding
+        told = f"{period_s:g} must be a multiple of the simulated plant's tick, {TICK_S:g} s"
+        findings.append((("cycle", "period_s"), told))
     return tuple(Fault(path, sentence, place) for path, sentence in findings)
 
 
