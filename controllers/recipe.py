@@ -118,7 +118,7 @@ class Recipe:
             times_h[:-1],
             times_h[-1],
             {name: values[:-1] for (name, _), values in named.items()},
-            dict(iter(named)),
+            dict(named.keys()),
             {name: values[-1] for (name, unit), values in named.items() if unit != FLOW_UNIT},
         )
 

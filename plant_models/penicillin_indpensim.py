@@ -69,7 +69,7 @@ from plant_models.penicillin_indpensim_recipe import (
     run,
 )
 from plant_models.reference import ReferenceBatch
-from plant_models.smooth import saturation, smooth_maximum
+from plant_models.smooth import presence, saturation, smooth_maximum
 
 _GOLDRICK = "Goldrick et al. 2015, program 2.02"
 _OURS = "ours"
@@ -373,16 +373,6 @@ class Rates(NamedTuple):
     """Volume of new vacuoles, cm3/L/h."""
 
 
-def _present(amount: Scalar, width: Scalar, xp: Maths) -> Scalar:
-    """One where there is some, to rounding above 20 widths; nothing at zero (ours).
-
-    Below zero, where only a step of an integrator can lead, uptake turns round, but far more
-    gently than it ends above zero: otherwise large steps would go to and fro.
-    """
-    below = xp.minimum(amount, 0.0) / (100 * width)
-    return xp.tanh(xp.maximum(amount, 0.0) / width) + xp.tanh(below)
-
-
 def _above(amount: Scalar, threshold: Scalar, width: Scalar, xp: Maths) -> Scalar:
     """The published switch (1 + tanh(z)) / 2, written so that what is nearly off keeps digits.
 
@@ -482,7 +472,7 @@ def _growth(x: Any, p: Any, broth: Broth, widths: Widths, saturated: Scalar, xp:
 def _rates(x: Any, p: Any, broth: Broth, widths: Widths, saturated: Scalar, xp: Maths) -> Rates:
     """Growth, differentiation, production and maintenance; arguments as `_growth`."""
     growth = _growth(x, p, broth, widths, saturated, xp)
-    some = _present(x.substrate, xp.quantity(4e-5, "g/L"), xp)
+    some = presence(x.substrate, xp.quantity(4e-5, "g/L"), xp)
     substrate = xp.maximum(x.substrate, 0.0)
     productive = 2.5 * (2 * pi) ** -0.5 * xp.exp(-(((x.substrate - p.S_p) / p.S_width) ** 2) / 2)
     cytoplasm = xp.maximum(x.non_growing / p.rho_a0 - broth.vacuole_volume, 0.0) / 2
@@ -503,7 +493,7 @@ def _rates(x: Any, p: Any, broth: Broth, widths: Widths, saturated: Scalar, xp: 
         branching=p.branching * growth * x.non_growing * saturation(x.substrate, p.K_b, xp),
         extension=growth * x.growing * saturation(x.substrate, p.K_e, xp),
         differentiation=p.mu_diff * x.growing / (broth.K_diff + substrate),
-        degeneration=burst * _present(x.non_growing, xp.quantity(1e-3, "g/L"), xp),
+        degeneration=burst * presence(x.non_growing, xp.quantity(1e-3, "g/L"), xp),
         autolysis=p.mu_a4 * x.degenerated,
         production=specific * dense,
         hydrolysis=_hydrolysis(broth, p, xp) * x.penicillin,
@@ -557,9 +547,9 @@ def _balances(
         + p.Y_NP * penicillin
         + p.m_N * broth.biomass
     )
-    some_oxygen = _present(x.dissolved_oxygen, xp.quantity(0.3, "mg/L"), xp)
-    some_phenylacetate = _present(x.phenylacetate, xp.quantity(5.0, "mg/L"), xp)
-    some_nitrogen = _present(x.nitrogen, xp.quantity(5.0, "mg/L"), xp)
+    some_oxygen = presence(x.dissolved_oxygen, xp.quantity(0.3, "mg/L"), xp)
+    some_phenylacetate = presence(x.phenylacetate, xp.quantity(5.0, "mg/L"), xp)
+    some_nitrogen = presence(x.nitrogen, xp.quantity(5.0, "mg/L"), xp)
     return Change(
         substrate=(u.sugar_feed * feeds.sugar + u.oil_feed * feeds.oil) / x.volume
         - p.Y_sX * (rates.extension + rates.branching)
@@ -604,7 +594,7 @@ def _thickening(x: Any, u: Any, p: Any, xp: Maths) -> Scalar:
     root = (xp.number(xp.maximum(x.growing, 0.0), "g/L") + 1e-9) ** (1 / 3)
     first = 1 + xp.exp(-p.k_1 * (x.age - p.t_1))
     second = 1 + xp.exp(-p.k_2 * (x.age - p.t_2))
-    some = _present(x.viscosity, xp.quantity(0.2, "cP"), xp)
+    some = presence(x.viscosity, xp.quantity(0.2, "cP"), xp)
     return xp.quantity(3.0, "cP/h") * root / (first * second) - p.k_3 * u.water * some
 
 
@@ -701,7 +691,7 @@ def _vacuole_rates(x: Any, p: Any, rates: Rates, xp: Maths) -> dict[str, Scalar]
     mature = p.k_v * change[9] * xp.quantity(1.0, "h") / (2 * p.delta_r) - p.mu_a4 * n[10]
     named = dict(zip((*_VACUOLES, "vacuoles_mature"), (*change, mature), strict=True))
     per_state = {name: rate / xp.quantity(1e12, "1e-12") for name, rate in named.items()}
-    some = _present(x.vacuole_volume, xp.quantity(1e-4, "cm^3/L"), xp)
+    some = presence(x.vacuole_volume, xp.quantity(1e-4, "cm^3/L"), xp)
     lost = p.k_v * xp.maximum(n[0], 0.0) * fresh * some
     return {**per_state, "vacuole_volume": rates.vacuoles - lost}
 
@@ -764,7 +754,7 @@ def _gas_rates(x: Any, u: Any, p: Any, vessel: Vessel, xp: Maths) -> dict[str, S
     oxygen = vessel.gas * xp.quantity(32.0, "g/mol")
     transfer = vessel.kLa * (vessel.saturation - x.dissolved_oxygen) * x.volume
     taken = 0.06 * transfer / xp.quantity(1000.0, "mg/g")
-    some = _present(x.off_gas_oxygen, xp.quantity(0.005, "1"), xp)
+    some = presence(x.off_gas_oxygen, xp.quantity(0.005, "1"), xp)
     inert = 1 - x.off_gas_oxygen - x.off_gas_carbon_dioxide / percent
     dioxide = vessel.gas * xp.quantity(44.0, "g/mol")
     made = (x.growing + x.non_growing) * p.q_CO2 * x.volume

@@ -36,7 +36,7 @@ from typing import Any, NamedTuple
 from plant_models.dialect import Maths, Scalar
 from plant_models.model import Input, Method, Output, Parameter, PlantModel, State, record
 from plant_models.reference import ReferenceBatch, profile
-from plant_models.smooth import saturation
+from plant_models.smooth import presence, saturation
 
 _BIROL = "Birol et al. 2002"
 _PROGRAM = "original program of Undey, Birol and Cinar"
@@ -162,16 +162,6 @@ def _trace(xp: Maths) -> Scalar:
     return xp.quantity(1e-9, "g/L")
 
 
-def _present(amount: Scalar, width: Scalar, xp: Maths) -> Scalar:
-    """One where there is some, to rounding above 20 widths; nothing at zero (ours).
-
-    Below zero, where only a step of an integrator can lead, uptake turns round, but far more
-    gently than it ends above zero: otherwise large steps would go to and fro.
-    """
-    below = xp.minimum(amount, 0.0) / (100 * width)
-    return xp.tanh(xp.maximum(amount, 0.0) / width) + xp.tanh(below)
-
-
 def _rates(x: Any, u: Any, p: Any, xp: Maths) -> Rates:
     """All rates; the guards of maintenance and oxygen uptake are ours."""
     growth = _growth(x, u, p, xp)
@@ -179,8 +169,8 @@ def _rates(x: Any, u: Any, p: Any, xp: Maths) -> Rates:
     oxygen = cubed / (p.K_op * x.biomass + cubed + _trace(xp) ** 3)
     present = xp.maximum(x.substrate, 0.0)
     production = p.mu_p * oxygen * present / (p.K_p + present * (1 + present / p.K_I))
-    fed = _present(x.substrate, xp.quantity(2e-4, "g/L"), xp)
-    breathing = _present(x.dissolved_oxygen, xp.quantity(0.02, "g/L"), xp)
+    fed = presence(x.substrate, xp.quantity(2e-4, "g/L"), xp)
+    breathing = presence(x.dissolved_oxygen, xp.quantity(0.02, "g/L"), xp)
     maintenance = p.m_x * fed
     power = xp.number(u.power / x.volume, "W/L")
     boiling = 5 * xp.number(u.temperature, "degC") / 100

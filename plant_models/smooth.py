@@ -27,3 +27,13 @@ def saturation(amount: Scalar, half: Scalar, xp: Maths) -> Scalar:
     """Monod's fraction, 0 to 1; none below zero, where the fraction would rise again."""
     present = xp.maximum(amount, 0.0)
     return present / (half + present)
+
+
+def presence(amount: Scalar, width: Scalar, xp: Maths) -> Scalar:
+    """One where there is some, to rounding above 20 widths; nothing at zero (ours).
+
+    Below zero, where only a step of an integrator can lead, uptake turns round, but far more
+    gently than it ends above zero: otherwise large steps would go to and fro.
+    """
+    below = xp.minimum(amount, 0.0) / (100 * width)
+    return xp.tanh(xp.maximum(amount, 0.0) / width) + xp.tanh(below)

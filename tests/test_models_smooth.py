@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from plant_models.dialect import CASADI, JAX, NUMPY
-from plant_models.smooth import saturation, smooth_maximum, smooth_minimum
+from plant_models.smooth import presence, saturation, smooth_maximum, smooth_minimum
 
 
 @pytest.mark.parametrize("smooth", [smooth_minimum, smooth_maximum])
@@ -47,3 +47,9 @@ def test_saturation_takes_nothing_where_there_is_nothing() -> None:
     assert saturation(0.0, 0.1, NUMPY) == 0.0
     assert saturation(-0.05, 0.1, NUMPY) == 0.0
     assert saturation(0.1, 0.1, NUMPY) == 0.5
+
+
+def test_presence_ends_with_the_amount_and_turns_round_gently_below() -> None:
+    assert presence(0.0, 1e-3, NUMPY) == 0.0
+    assert presence(0.02, 1e-3, NUMPY) == pytest.approx(1.0, abs=1e-15)
+    assert -0.011 < presence(-1e-3, 1e-3, NUMPY) < 0.0
