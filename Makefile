@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-services test-long bench bench-organisms bench-batches format lock image clean
+.PHONY: help setup demo test test-services test-long bench bench-organisms bench-batches bench-filter bench-consistency format lock image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,14 @@ bench-organisms: setup ## every organism's demo against its recipe and its optim
 
 bench-batches: setup ## measure many batches at once against SciPy and CVODES
 	$(BIN)/python -m benchmarks.batches
+
+bench-consistency: setup ## the filter on batches from its own prior: NEES and NIS (five minutes)
+	$(BIN)/python -m benchmarks.consistency
+
+bench-filter: setup ## the filter's speed beside other people's, its accuracy, and its other forms
+	$(BIN)/python -m benchmarks.filter_speed
+	$(BIN)/python -m benchmarks.filter_accuracy
+	$(BIN)/python -m benchmarks.filter_forms
 
 # ------------------------------------------------------------------ checks
 

@@ -11,7 +11,7 @@ from controllers.problem import Problem
 from controllers.situation import Situation
 from mpc_agent.clock import stopwatch
 from mpc_agent.config import Settings
-from mpc_agent.drivers.tag_building import build_tag_map
+from mpc_agent.drivers.tag_building import build_tag_map, signal_units
 from mpc_agent.drivers.tags import TagMap
 from mpc_agent.estimation.filter import ExtendedKalmanFilter, keep_compiled
 from mpc_agent.memory import Rooms
@@ -80,10 +80,12 @@ def build_rooms(settings: Settings, engines: Engines, inoculated_at_s: float) ->
 def tag_map(settings: Settings) -> TagMap:
     """The tag map, in the model's units."""
     model = settings.model
+    outputs = {name: item.unit for name, item in model.outputs_info.items()}
     return build_tag_map(
         settings.document.tags,
-        {name: item.unit for name, item in model.outputs_info.items()},
+        signal_units(outputs, settings.document.signals.shown),
         {name: item.unit for name, item in model.inputs.items()},
+        liquids=model.volume_flows,
     )
 
 
@@ -110,6 +112,8 @@ def batch_header(settings: Settings, rooms: Rooms, created_at_s: float) -> Batch
         inputs=quantities(model, "inputs"),
         signals=tuple(item.name for item in settings.estimation.signals),
         assays=tuple(item.name for item in settings.estimation.assays),
+        approved={item.name: (item.lower, item.upper) for item in settings.estimation.adapted},
+        shows=settings.document.signals.shown,
         limits=_limits(rooms),
         targets=_targets(rooms),
         recipe=_recipe(rooms),

@@ -20,7 +20,7 @@ from mpc_agent.metrics import Metrics
 from mpc_agent.reasons import events_of, mode_reason, troubles_of
 from mpc_agent.safety.guard import guard
 from mpc_agent.safety.modes import next_state
-from mpc_agent.steps import conditions_of, guard_context, plan_all
+from mpc_agent.steps import conditions_of, guard_context, plan_all, weighed
 from mpc_agent.values import Applied, Mode, Readings
 
 log = structlog.get_logger(__name__)
@@ -30,17 +30,19 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
     """What to do, from what is remembered and what was read. Never raises for plant trouble."""
     settings = rooms.kalman.settings
     measurement, signals = validate(
-        readings, memory.signals, settings.signals, settings.model.inputs
+        readings, memory.signals, settings.signals, settings.model.inputs, rooms.safety.period_s
     )
+    now_s, samples, doses = readings.read_at_s, readings.samples, readings.doses
     belief, estimation = estimate(
-        rooms.kalman, memory.estimation, measurement, readings.samples, readings.read_at_s
+        rooms.kalman, memory.estimation, measurement, samples, now_s, doses
     )
     planned = plan_all(rooms, memory, belief, estimation, measurement, readings)
     context = guard_context(rooms, memory, belief, measurement, readings)
+    balance = weighed(rooms, memory, context.ledger, measurement, readings.read_at_s)
     setpoints = guard(planned.wanted, planned.origin, context, planned.reasons)
     conditions = conditions_of(rooms, memory, belief, measurement, setpoints, readings)
     mode = next_state(memory.mode, memory.target, conditions, rooms.safety)
-    troubles = troubles_of(memory, readings)
+    troubles = troubles_of(rooms, memory, belief, balance, readings)
     return Decision(
         mode=mode.actual,
         mode_reason=mode_reason(mode),
@@ -49,7 +51,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
         plans=planned.plans,
         setpoints=setpoints,
         expected=planned.expected,
-        events=events_of(memory, mode, belief, planned, setpoints, troubles),
+        events=events_of(rooms, memory, mode, belief, planned, setpoints, troubles),
         memory=replace(
             memory,
             cycle=memory.cycle + 1,
@@ -59,6 +61,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
             plans=planned.usable,
             expected=planned.expected,
             ledger=context.ledger,
+            balance=balance,
             oxygen=context.oxygen,
             origin=setpoints.origin,
             clipped=tuple((clip.input, clip.rule) for clip in setpoints.clips),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 import structlog
@@ -18,6 +19,7 @@ from mpc_agent.journal import Journal
 from mpc_agent.memory import SHARED, CycleRecord, Decision, Memory, Rooms, begin, remember
 from mpc_agent.metrics import Metrics
 from mpc_agent.provenance import model_fingerprint
+from mpc_agent.record import BatchHeader
 from mpc_agent.safety.modes import released
 from mpc_agent.values import Applied, Event, Severity
 from mpc_agent.web.health import Health
@@ -111,10 +113,10 @@ async def wait_for_plant(driver: Driver, stop: asyncio.Event, health: Health) ->
     return False
 
 
-def early_metrics(settings: Settings, engines: Engines, folder: Path) -> Metrics:
-    """Metrics that can be shown before the plant was heard: nothing in them needs its times."""
+def early_header(settings: Settings, engines: Engines) -> BatchHeader:
+    """What metrics and page can be made of before the plant was heard: all but its times."""
     rooms = build_rooms(settings, engines, inoculated_at_s=0.0)
-    return Metrics(batch_header(settings, rooms, created_at_s=0.0), folder)
+    return batch_header(settings, rooms, created_at_s=0.0)
 
 
 async def prepare(
@@ -174,6 +176,7 @@ def _begun_record(settings: Settings, file: Path) -> Journal | None:
     header = journal.header
     for what, then, now in (
         ("configuration", batch_identity(header.config), batch_identity(settings.text)),
+        ("order of signals, assays and parameters", *_orders(header, settings)),
         ("model", header.model_hash, model_fingerprint(settings.model)),
     ):
         if then != now:
@@ -190,6 +193,18 @@ def _begun_record(settings: Settings, file: Path) -> Journal | None:
             "for investigation and give the batch another id."
         )
     return journal
+
+
+def _orders(header: BatchHeader, settings: Settings) -> tuple[str, str]:
+    """Hashes of the order in which record and configuration name what a belief is made of."""
+    estimation = settings.estimation
+    recorded = (header.signals, header.assays, tuple(item.name for item in header.adapted))
+    configured = tuple(
+        tuple(item.name for item in part)
+        for part in (estimation.signals, estimation.assays, estimation.adapted)
+    )
+    then, now = (sha256(str(names).encode()).hexdigest() for names in (recorded, configured))
+    return then, now
 
 
 def _tell_late_start(journal: Journal, now_s: float, settings: Settings) -> None:

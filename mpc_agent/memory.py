@@ -9,12 +9,13 @@ from controllers.nmpc import Nmpc
 from controllers.recipe import Recipe
 from controllers.settings import ControlSettings
 from mpc_agent.estimation.estimator import EstimatorMemory, begin_estimation
-from mpc_agent.estimation.filter import ExtendedKalmanFilter
-from mpc_agent.estimation.history import Chapter, SampleBook, Step
+from mpc_agent.estimation.filter import Belief, ExtendedKalmanFilter
+from mpc_agent.estimation.happenings import Book, Chapter, Step
 from mpc_agent.estimation.validate import SignalMemory
 from mpc_agent.record import Forecast
+from mpc_agent.safety.balance import MassBalance
 from mpc_agent.safety.flags import ModeState
-from mpc_agent.safety.ledger import Ledger
+from mpc_agent.safety.ledger import Bookings, Ledger
 from mpc_agent.safety.oxygen import OxygenWatch
 from mpc_agent.safety.settings import SafetySettings
 from mpc_agent.values import (
@@ -29,7 +30,7 @@ from mpc_agent.values import (
     Setpoints,
 )
 
-SHARED = (Chapter, Step, SampleBook)
+SHARED = (EstimatorMemory, Belief, Chapter, Step, Book, Bookings)
 """Values of the memory that repeat from cycle to cycle: the record stores each of them once."""
 
 
@@ -74,7 +75,8 @@ class Memory:
         estimation: the filter's history.
         plans: last usable plan by problem.
         expected: product at harvest as last forecast.
-        ledger: delivered volumes.
+        ledger: volumes in and out of the vessel.
+        balance: weight against ledger.
         oxygen: since when dissolved oxygen has been low.
         confirmed: setpoints last confirmed by read-back.
         limits: the plant's own setpoint ranges.
@@ -95,6 +97,7 @@ class Memory:
     plans: Mapping[str, Plan] = field(default_factory=dict)
     expected: Mapping[str, Forecast] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
+    balance: MassBalance = field(default_factory=MassBalance)
     oxygen: OxygenWatch = field(default_factory=OxygenWatch)
     confirmed: Mapping[str, float] = field(default_factory=dict)
     limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
@@ -132,6 +135,11 @@ class Decision:
     expected: Mapping[str, Forecast]
     events: tuple[Event, ...]
     memory: Memory
+
+    @property
+    def balance(self) -> MassBalance:
+        """Weight against ledger."""
+        return self.memory.balance
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,11 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 from mpc_agent.record import BatchHeader, CycleRecord, Quantity
-from mpc_agent.values import Estimate, Mode, Plan, Readings, Verdict
+from mpc_agent.values import Consistency, Estimate, Judgement, Mode, Plan, Readings, Verdict
 
 PREFIX = "mpc_agent_"
+
+BAND_ENDS = ("lower", "upper")
 
 DURATION_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
@@ -50,6 +52,21 @@ GAUGES: Mapping[str, Described] = {
     "estimate_stddev": Described("Standard deviation of the estimate:", ("state",)),
     "estimator_healthy": Described("1 while the filter trusts itself."),
     "innovation_ratio": Described("Innovation over its gate; above 1 is not fused.", ("tag",)),
+    "innovation_consistency": Described(
+        "Mean squared normalised innovation of late; 1 is expected.", ("tag",)
+    ),
+    "innovation_consistency_limit": Described(
+        "Ends of the chi-square band that it should be in.", ("tag", "end")
+    ),
+    "innovation_consistency_overall": Described("The same over all signals and assays together."),
+    "innovation_consistency_overall_limit": Described("Ends of its band.", ("end",)),
+    "signal_suspect": Described("1 while a signal or assay is watched, not used.", ("tag",)),
+    "signal_offset": Described("Learnt offset, in the unit of the output.", ("tag",)),
+    "signal_offset_stddev": Described("Its standard deviation.", ("tag",)),
+    "observability_ratio": Described(
+        "Share of the deviation that measurements took away of late.", ("state",)
+    ),
+    "parameter_at_bound": Described("1 at an end of the approved range.", ("state",)),
     "measurement_age_seconds": Described("Age of the newest value when it was read.", ("tag",)),
     "expected_product_grams": Described("Product at harvest if the feeds follow this.", ("feeds",)),
     "expected_product_stddev_grams": Described("Its standard deviation.", ("feeds",)),
@@ -58,6 +75,7 @@ GAUGES: Mapping[str, Described] = {
     "lease_held": Described("1 while the plant acts on this agent's setpoints."),
     "watchdog_tripped": Described("1 when the plant gave up on the agent."),
     "volume_liters": Described("Estimated broth volume."),
+    "mass_balance_residual_kilograms": Described("Weight less what the ledger accounts for."),
     "volume_headroom_liters": Described("Volume left to the limit of the vessel."),
     "state_disk_free_bytes": Described("Free space where the record is written."),
 }
@@ -70,10 +88,20 @@ COUNTERS: Mapping[str, Described] = {
     "guard_interventions": Described("Setpoints that the guard changed.", ("rule",)),
     "measurements_rejected": Described("Online values not fused, and why.", ("tag", "reason")),
     "lab_samples": Described("Lab results by what became of them.", ("result",)),
+    "signal_suspicions": Described("Signals and assays that became suspects.", ("tag",)),
+    "gate_reopenings": Described("Estimates found wrong by a signal or assay.", ("tag",)),
+    "estimator_resets": Described("Estimates that began anew from the lab."),
     "readback_mismatch": Described("Setpoints that the plant did not confirm.", ("mv",)),
     "audit_writes": Described("Commits to the record, ok or failed.", ("result",)),
 }
 """Names without `_total`, which the exposition adds."""
+
+JUDGED: Mapping[Judgement, str] = {
+    Judgement.SUSPECT: "signal_suspicions",
+    Judgement.REOPENED: "gate_reopenings",
+    Judgement.RESET: "estimator_resets",
+}
+"""The counter of each judgement; one that ends another needs none."""
 
 HISTOGRAMS: Mapping[str, Described] = {
     "cycle_duration_seconds": Described("Wall time of a whole cycle."),
@@ -128,6 +156,10 @@ class Metrics:
     def _estimated(self) -> tuple[Quantity, ...]:
         return (*self._header.states, *self._header.adapted)
 
+    @property
+    def _channels(self) -> tuple[str, ...]:
+        return (*self._header.signals, *self._header.assays)
+
     def _introduce(self, folder: Path) -> None:
         """Set what never changes, and let counters that may alarm begin at zero."""
         header, software = self._header, self._header.software
@@ -141,9 +173,12 @@ class Metrics:
         for result in ("ok", "failed"):
             self._counters["audit_writes"].labels(result)
         for verdict in Verdict:
-            if verdict not in (Verdict.OK, Verdict.MISSING):
+            if not verdict.usable and verdict is not Verdict.MISSING:
                 for tag in header.signals:
                     self._counters["measurements_rejected"].labels(tag, verdict)
+        for tag in self._channels:
+            for name in (JUDGED[Judgement.SUSPECT], JUDGED[Judgement.REOPENED]):
+                self._counters[name].labels(tag)
         for mode in Mode:
             self._gauges["mode"].labels(mode).set(0)
 
@@ -164,11 +199,15 @@ class Metrics:
         self._publish_mode(decision.mode)
         self._publish_readings(record.time_s, record.readings)
         self._publish_estimate(decision.estimate)
+        self._publish_trust(decision.estimate)
         for plan in decision.plans.values():
             self._publish_plan(plan, record)
         for feeds, forecast in decision.expected.items():
             self._gauges["expected_product_grams"].labels(feeds).set(forecast.value)
             self._gauges["expected_product_stddev_grams"].labels(feeds).set(forecast.deviation)
+        if decision.balance.residual_kg is not None:
+            residual_kg = decision.balance.residual_kg
+            self._gauges["mass_balance_residual_kilograms"].set(residual_kg)
         for clip in decision.setpoints.clips:
             self._counters["guard_interventions"].labels(clip.rule).inc()
         for name in record.applied.refused:
@@ -206,8 +245,10 @@ class Metrics:
         for tag, ratio, verdict in zip(
             header.signals, estimate.gate_ratios.tolist(), estimate.verdicts, strict=True
         ):
-            gauges["innovation_ratio"].labels(tag).set(ratio)
-            if verdict is not Verdict.OK:
+            # A value that was used already leaves the ratio as it was then.
+            if verdict is not Verdict.REPEATED:
+                gauges["innovation_ratio"].labels(tag).set(ratio)
+            if not verdict.usable:
                 self._counters["measurements_rejected"].labels(tag, verdict).inc()
         for result in estimate.samples:
             self._counters["lab_samples"].labels(result.verdict).inc()
@@ -218,6 +259,42 @@ class Metrics:
             gauges["volume_liters"].set(volume_L)
             if upper is not None:
                 gauges["volume_headroom_liters"].set(upper - volume_L)
+
+    def _publish_trust(self, estimate: Estimate) -> None:
+        """How far signals, parameters and the filter itself are to be trusted."""
+        gauges = self._gauges
+        if estimate.consistency is not None:
+            self._publish_consistency(estimate.consistency)
+        for tag in self._channels:
+            gauges["signal_suspect"].labels(tag).set(tag in estimate.suspects)
+        for tag, (offset, deviation) in estimate.offsets.items():
+            gauges["signal_offset"].labels(tag).set(offset)
+            gauges["signal_offset_stddev"].labels(tag).set(deviation)
+        names = [quantity.name for quantity in self._estimated]
+        # Empty before it is known.
+        for name, gain in zip(names, estimate.observability, strict=False):
+            gauges["observability_ratio"].labels(name).set(gain)
+        for quantity in self._header.adapted:
+            at_bound = quantity.name in estimate.at_bounds
+            gauges["parameter_at_bound"].labels(quantity.name).set(at_bound)
+        for decided in estimate.decided:
+            if decided.judgement in JUDGED:
+                counter = self._counters[JUDGED[decided.judgement]]
+                (counter.labels(decided.channel) if decided.channel else counter).inc()
+
+    def _publish_consistency(self, told: Consistency) -> None:
+        gauges = self._gauges
+        limits, overall = (
+            gauges["innovation_consistency_limit"],
+            gauges["innovation_consistency_overall_limit"],
+        )
+        for tag, mean, band in zip(self._channels, told.means, told.bands, strict=True):
+            gauges["innovation_consistency"].labels(tag).set(mean)
+            for end, value in zip(BAND_ENDS, band, strict=True):
+                limits.labels(tag, end).set(value)
+        gauges["innovation_consistency_overall"].set(told.overall)
+        for end, value in zip(BAND_ENDS, told.band, strict=True):
+            overall.labels(end).set(value)
 
     def _publish_plan(self, plan: Plan, record: CycleRecord) -> None:
         age_s = record.time_s - plan.solved_at_s

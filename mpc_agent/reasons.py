@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator, Mapping
 
-from mpc_agent.memory import Memory
+from mpc_agent.estimate_reasons import (
+    judgement_events,
+    lasting,
+    move_events,
+    over_events,
+    sample_events,
+)
+from mpc_agent.memory import Memory, Rooms
+from mpc_agent.safety.balance import MassBalance, drifting_pumps, imbalance, reliefs
 from mpc_agent.safety.flags import TABLE, ModeState
 from mpc_agent.safety.modes import transitions, worst_flag
 from mpc_agent.steps import Planned
-from mpc_agent.values import Estimate, Event, Origin, Readings, Setpoints, Severity, Verdict
+from mpc_agent.values import Estimate, Event, Origin, Readings, Setpoints, Severity
 
 
 def mode_reason(mode: ModeState) -> str:
@@ -17,16 +25,29 @@ def mode_reason(mode: ModeState) -> str:
     return f"{worst}: {TABLE[worst].raised}."
 
 
-def troubles_of(memory: Memory, readings: Readings) -> Mapping[str, Event]:
-    """What keeps the plant from doing as asked, by a key that stays while the trouble does."""
+def troubles_of(
+    rooms: Rooms, memory: Memory, estimate: Estimate, balance: MassBalance, readings: Readings
+) -> Mapping[str, Event]:
+    """What is wrong with plant or estimate, by a key that stays while the trouble does."""
     message = readings.status.message
     found = {message: Event("PLANT_SAYS", Severity.EVENT, f"{message}.")} if message else {}
     for name, reason in memory.refused.items():
         found[name] = Event("SETPOINT_REFUSED", Severity.EVENT, f"{name}: {reason}.")
-    return found
+    drifting = drifting_pumps(estimate, _gains(rooms), rooms.safety.max_pump_drift, memory.told)
+    doubts = lasting(rooms.kalman.settings, estimate, memory.told)
+    return {**found, **imbalance(balance), **drifting, **doubts}
+
+
+def _gains(rooms: Rooms) -> Mapping[str, int]:
+    """Place of each learnt pump's gain in an estimate's mean."""
+    settings = rooms.kalman.settings
+    learnt = {item.name: len(settings.model.states) + i for i, item in enumerate(settings.adapted)}
+    pumps = {pump: learnt.get(f"{pump}_gain") for pump in rooms.safety.liquids}
+    return {pump: place for pump, place in pumps.items() if place is not None}
 
 
 def events_of(
+    rooms: Rooms,
     memory: Memory,
     mode: ModeState,
     estimate: Estimate,
@@ -35,35 +56,18 @@ def events_of(
     troubles: Mapping[str, Event],
 ) -> tuple[Event, ...]:
     """Everything of this cycle that is worth telling; a trouble is told once while it lasts."""
+    settings, book = rooms.kalman.settings, memory.estimation.history.book
     return (
         *transitions(memory.mode, mode),
         *(event for key, event in troubles.items() if key not in memory.told),
-        *_samples(estimate),
+        *reliefs(memory.told, troubles),
+        *over_events(memory.told, troubles),
+        *judgement_events(estimate),
+        *sample_events(estimate, book),
+        *move_events(settings, estimate),
         *_unusable_plans(memory, planned),
         *_ladder(memory, planned, setpoints),
     )
-
-
-def _samples(estimate: Estimate) -> Iterator[Event]:
-    for result in estimate.samples:
-        sample = result.sample
-        what = f"{sample.analyte} {sample.value:.4g} {sample.unit}".strip()
-        if result.verdict is Verdict.OK:
-            yield Event(
-                "SAMPLE_FUSED",
-                Severity.EVENT,
-                f"{what}, fused at the time it was drawn; {result.innovation:+.3g} from expected.",
-            )
-        elif result.verdict is Verdict.STALE:
-            yield Event(
-                "SAMPLE_TOO_OLD", Severity.EVENT, f"{what} came too late; recorded, not fused."
-            )
-        else:
-            yield Event(
-                "SAMPLE_REFUSED",
-                Severity.ALARM,
-                f"{what} is {result.verdict}; check the sample and its unit, then enter it again.",
-            )
 
 
 def _unusable_plans(memory: Memory, planned: Planned) -> Iterator[Event]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from mpc_agent.safety.balance import MassBalance
 from mpc_agent.values import Applied, Estimate, Event, Mode, Plan, Readings, Setpoints
 
 Schedule = tuple[tuple[float, float], ...]
@@ -50,12 +51,15 @@ class BatchHeader:
         outputs: outputs in the order of `Estimate.outputs`.
         inputs: inputs of the model.
         signals: online signals in the order of `Estimate.innovations`.
-        assays: analytes of the lab.
+        assays: assays of the lab.
         limits: interval that an output is to stay in, by output.
         targets: setpoint that an output is to follow, by output.
         recipe: approved feed rate by input; the last row ends the recipe.
         product: output that the batch is judged by, in grams.
         shown: outputs that people look at first.
+        approved: range that a learnt parameter may be moved in, by parameter.
+        shows: output by name of the signal or assay; one that is missing shows the output of its
+            own name.
     """
 
     batch: str
@@ -81,10 +85,16 @@ class BatchHeader:
     recipe: Mapping[str, Schedule] = field(default_factory=dict)
     product: str = "product_mass"
     shown: tuple[str, ...] = ("viable_cells", "glucose", "titre")
+    approved: Mapping[str, Interval] = field(default_factory=dict)
+    shows: Mapping[str, str] = field(default_factory=dict)
 
     def hours(self, time_s: float) -> float:
         """Hours since inoculation of a UTC time."""
         return (time_s - self.inoculated_at_s) / 3600
+
+    def output_of(self, name: str) -> str:
+        """Output that a signal or assay shows."""
+        return self.shows.get(name, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,11 @@ class DecisionRecord(Protocol):
     @property
     def expected(self) -> Mapping[str, Forecast]:
         """Product in the vessel at harvest, g, if the feeds follow the "plan" or the "recipe"."""
+        ...
+
+    @property
+    def balance(self) -> MassBalance:
+        """Weight against ledger."""
         ...
 
 

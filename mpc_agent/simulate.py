@@ -50,7 +50,8 @@ class Achieved:
         lowest, highest: extremes of the judged outputs after the first fourteenth of the batch.
         held_percent: share of cycles in which each tracked output was within half its scale of its
             setpoint while the gases had room.
-        coverage_percent: share of cycles with the truth inside the estimate's 95 % band, by assay.
+        coverage_percent: share of cycles with the truth inside the estimate's 95 % band, by
+            output that an assay shows.
     """
 
     final_product_g: float
@@ -79,9 +80,13 @@ class Achieved:
 
 @dataclass
 class Watch:
-    """Collects what is needed of each cycle while the batch runs."""
+    """Collects what is needed of each cycle while the batch runs.
 
-    assays: dict[str, int]
+    Attributes:
+        assayed: place of each output that an assay shows among the outputs of the model.
+    """
+
+    assayed: dict[str, int]
     times_h: list[float] = field(default_factory=list)
     means: list[Floats] = field(default_factory=list)
     deviations: list[Floats] = field(default_factory=list)
@@ -93,7 +98,7 @@ class Watch:
 
     def see(self, record: CycleRecord, batch_h: float, saturated: bool) -> None:
         """Note one cycle."""
-        decision, rows = record.decision, list(self.assays.values())
+        decision, rows = record.decision, list(self.assayed.values())
         self.times_h.append(batch_h)
         self.means.append(decision.estimate.outputs[rows])
         self.deviations.append(decision.estimate.output_deviation[rows])
@@ -132,7 +137,7 @@ def simulate(
     driver = SimulatedDriver(plant, tag_map(settings))
     clock = VirtualClock(plant)
     names = settings.model.output_names
-    seen = Watch({item.name: names.index(item.name) for item in settings.estimation.assays})
+    seen = Watch({item.shows: names.index(item.shows) for item in settings.estimation.assays})
     startup_s = process_age_s()
     start_s = plant.time_s
 
@@ -210,7 +215,7 @@ def achieved(
 
 def final_outputs(settings: Settings, truth: Truth, harvest_h: float) -> dict[str, float]:
     """Assayed outputs and volume as they really were at harvest."""
-    names = [*(item.name for item in settings.estimation.assays), "volume"]
+    names = [*(item.shows for item in settings.estimation.assays), "volume"]
     return {
         name: float(np.interp(harvest_h, truth.time_h, truth.output(name)))
         for name in names
@@ -245,10 +250,10 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def coverage(truth: Truth, seen: Watch) -> dict[str, float]:
-    """Share of cycles with the truth inside the estimate's 95 % band, in percent, by assay."""
+    """Share of cycles with the truth inside the estimate's 95 % band, in percent, by output."""
     means, deviations = np.array(seen.means), np.array(seen.deviations)
     shares = {}
-    for column, name in enumerate(seen.assays):
+    for column, name in enumerate(seen.assayed):
         true = np.interp(seen.times_h, truth.time_h, truth.output(name))
         inside = np.abs(true - means[:, column]) <= 1.96 * deviations[:, column]
         shares[name] = float(100 * inside.mean())

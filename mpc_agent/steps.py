@@ -1,6 +1,6 @@
 """What the lines of `decide` are made of: gathering what each room needs. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from controllers.plan import Floats, Plan
 from controllers.situation import Situation
 from mpc_agent.estimation.estimator import EstimatorMemory
+from mpc_agent.estimation.settings import EstimationSettings, NeededOutput, SignalSettings
 from mpc_agent.memory import Memory, Rooms
 from mpc_agent.planning import (
     Situated,
@@ -18,19 +19,21 @@ from mpc_agent.planning import (
     recipe_inputs,
 )
 from mpc_agent.record import Forecast
+from mpc_agent.safety.balance import MassBalance, weigh
 from mpc_agent.safety.flags import Conditions
 from mpc_agent.safety.guard import GuardContext, contradicting_limits
 from mpc_agent.safety.ladder import Choice, Sources, choose
-from mpc_agent.safety.ledger import record_delivery
+from mpc_agent.safety.ledger import Ledger, losing, record_delivery, record_doses
 from mpc_agent.safety.oxygen import watch_oxygen
 from mpc_agent.values import (
+    WITHDRAWN,
+    Dose,
     Estimate,
     Measurement,
     Origin,
     Quality,
     Readings,
     Setpoints,
-    Verdict,
 )
 
 FEED = "feed"
@@ -110,7 +113,7 @@ def _situated(
         time_s=readings.read_at_s,
         batch_h=batch_h,
         remaining_h=rooms.harvest_h - batch_h,
-        parameters=rooms.kalman.parameters(estimation.history.last.belief),
+        parameters=rooms.kalman.parameters(estimation.history.belief),
         inputs=measurement.inputs,
         setpoints={**memory.confirmed, **readings.setpoints},
         limits=memory.limits,
@@ -164,6 +167,33 @@ def guard_context(
 ) -> GuardContext:
     """What the guard knows: deliveries, oxygen, and the volume when the estimate is trusted."""
     now_s, model = readings.read_at_s, rooms.kalman.settings.model
+    signals = rooms.kalman.settings.signals
+    volume = model.state_names.index(model.volume)
+    trusted = estimate.healthy
+    return GuardContext(
+        settings=rooms.safety,
+        now_s=now_s,
+        held=readings.setpoints,
+        confirmed=memory.confirmed,
+        plant_limits=memory.limits,
+        ledger=_kept_ledger(rooms, memory, estimate, measurement, readings),
+        oxygen=watch_oxygen(
+            memory.oxygen,
+            dissolved_oxygen(signals, measurement, readings, estimate.suspects),
+            now_s,
+            rooms.safety,
+        ),
+        volume_L=float(estimate.mean[volume]) if trusted else np.nan,
+        volume_deviation_L=float(estimate.deviation[volume]) if trusted else np.nan,
+    )
+
+
+def _kept_ledger(
+    rooms: Rooms, memory: Memory, estimate: Estimate, measurement: Measurement, readings: Readings
+) -> Ledger:
+    """What the pumps showed, what was booked, what the lab drew, and what is lost from now on."""
+    settings = rooms.kalman.settings
+    model = settings.model
     # What could not be read stands in `measurement.inputs` as it was; the ledger knows better.
     read = {
         name: item.value
@@ -173,30 +203,87 @@ def guard_context(
     believed = zip(model.input_names, measurement.inputs, strict=True)
     flows = {name: float(value) for name, value in believed if read.get(name) == value}
     commanded = {**memory.confirmed, **readings.setpoints}
-    volume = model.state_names.index(model.volume)
-    trusted = estimate.healthy
-    return GuardContext(
-        settings=rooms.safety,
-        now_s=now_s,
-        held=readings.setpoints,
-        confirmed=memory.confirmed,
-        plant_limits=memory.limits,
-        ledger=record_delivery(memory.ledger, rooms.safety.liquids, flows, commanded, now_s),
-        oxygen=watch_oxygen(memory.oxygen, _value(measurement, OXYGEN_SIGNAL), now_s, rooms.safety),
-        volume_L=float(estimate.mean[volume]) if trusted else np.nan,
-        volume_deviation_L=float(estimate.deviation[volume]) if trusted else np.nan,
+    ledger = record_delivery(
+        memory.ledger, rooms.safety.liquids, flows, commanded, readings.read_at_s
+    )
+    doses = readings.doses
+    if settings.sample_volume_L > 0:
+        drawn_at_s = sorted({sample.drawn_at_s for sample in readings.samples})
+        doses += tuple(Dose(WITHDRAWN, settings.sample_volume_L, at_s) for at_s in drawn_at_s)
+    ledger = record_doses(ledger, doses, rooms.inoculated_at_s)
+    loss_L_per_h = settings.evaporation_L_per_h
+    if model.volume_loss is not None:
+        lost = float(estimate.outputs[model.output_names.index(model.volume_loss)])
+        loss_L_per_h += lost if estimate.healthy else np.nan
+    return losing(ledger, loss_L_per_h)
+
+
+def weighed(
+    rooms: Rooms, memory: Memory, ledger: Ledger, measurement: Measurement, now_s: float
+) -> MassBalance:
+    """The balance of weight and ledger; empty where none is kept."""
+    settings, balance = rooms.safety.balance, memory.balance
+    if settings is None:
+        return balance
+    if memory.ledger.updated_at_s is None:
+        late = now_s - rooms.inoculated_at_s > rooms.safety.period_s
+        balance = replace(balance, late=late)
+    weight_kg = float(measurement.values[measurement.signals.index(settings.signal)])
+    return weigh(balance, ledger, weight_kg, now_s, settings, rooms.safety.initial_volume_L)
+
+
+OXYGEN_OUTPUT = "dissolved_oxygen"
+"""The output of the model behind the guard's oxygen rule."""
+
+
+def dissolved_oxygen(
+    signals: tuple[SignalSettings, ...],
+    measurement: Measurement,
+    readings: Readings,
+    suspects: Collection[str] = (),
+) -> float:
+    """The lowest usable value of all its probes, NaN when there is none.
+
+    What a probe shows between the values that the filter uses counts as well. A suspect neither
+    alarms nor reassures: without another probe oxygen is unknown, which the watch takes for low.
+    """
+    shown = [
+        readings.measured[signal.name].value
+        for signal, verdict in zip(signals, measurement.verdicts, strict=True)
+        if signal.shows == OXYGEN_OUTPUT and verdict.usable and signal.name not in suspects
+    ]
+    return min(shown, default=float("nan"))
+
+
+def lost_signals(
+    critical: tuple[str, ...], measurement: Measurement, suspects: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Critical signals without a value to go by; one that was used already still is one.
+
+    A suspect is lost as well: it still shows a number, but everything else contradicts it, so that
+    what made the signal critical is no longer watched. A single refusal by the gate loses nothing.
+    """
+    return tuple(
+        signal
+        for signal, verdict in zip(measurement.signals, measurement.verdicts, strict=True)
+        if signal in critical and (signal in suspects or not verdict.usable)
     )
 
 
-OXYGEN_SIGNAL = "dissolved_oxygen"
-"""The signal behind the guard's oxygen rule."""
+def unobservable(needed: Iterable[tuple[NeededOutput, int]], estimate: Estimate) -> tuple[str, ...]:
+    """Outputs that are known less well than control needs, from what is needed and its places."""
+    return tuple(
+        item.output
+        for item, place in needed
+        if not estimate.output_deviation[place]
+        <= item.largest_deviation(float(estimate.outputs[place]))
+    )
 
 
-def _value(measurement: Measurement, signal: str) -> float:
-    """An accepted value, NaN when there is none."""
-    if signal not in measurement.signals:
-        return float("nan")
-    return float(measurement.values[measurement.signals.index(signal)])
+def needed_outputs(settings: EstimationSettings) -> Iterator[tuple[NeededOutput, int]]:
+    """What control needs to know, with its place among the outputs."""
+    for item in settings.needed:
+        yield item, settings.model.output_names.index(item.output)
 
 
 def conditions_of(
@@ -208,17 +295,13 @@ def conditions_of(
     readings: Readings,
 ) -> Conditions:
     """The facts of this cycle that the mode depends on."""
-    lost = tuple(
-        signal
-        for signal, verdict in zip(measurement.signals, measurement.verdicts, strict=True)
-        if signal in rooms.safety.critical_signals and verdict is not Verdict.OK
-    )
     return Conditions(
         now_s=readings.read_at_s,
         status=readings.status,
         operator_act=memory.operator_act,
         estimate_healthy=estimate.healthy,
-        lost_signals=lost,
+        lost_signals=lost_signals(rooms.safety.critical_signals, measurement, estimate.suspects),
+        unobservable=unobservable(needed_outputs(rooms.kalman.settings), estimate),
         record_failed=memory.record_failed,
         at_safe=Origin.SAFE in setpoints.origin.values(),
         write_refused=bool(memory.refused),

@@ -7,6 +7,9 @@ NumPy arrays. Nothing here has behaviour beyond reading itself.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import nan
+
+import numpy as np
 
 from controllers.plan import ADVICE, Floats, Plan, SolveStatus, WarmStart
 
@@ -14,11 +17,16 @@ __all__ = [
     "ADVICE",
     "Applied",
     "Clip",
+    "Consistency",
+    "Decided",
+    "Dose",
     "Estimate",
     "Event",
     "Floats",
+    "Judgement",
     "Measurement",
     "Mode",
+    "Move",
     "Origin",
     "Plan",
     "PlantStatus",
@@ -50,10 +58,17 @@ class Verdict(StrEnum):
     MISSING = "MISSING"
     BAD_QUALITY = "BAD_QUALITY"
     STALE = "STALE"
+    REPEATED = "REPEATED"
     OUT_OF_RANGE = "OUT_OF_RANGE"
     TOO_FAST = "TOO_FAST"
     FROZEN = "FROZEN"
     GATED = "GATED"
+    SUSPECT = "SUSPECT"
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is a value to go by: a new one, or one that was used already."""
+        return self in (Verdict.OK, Verdict.REPEATED)
 
 
 class Mode(StrEnum):
@@ -99,6 +114,29 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Dose:
+    """Liquid that went in or out at one moment, beside what the pumps show.
+
+    Attributes:
+        what: an input of the model that is a liquid, whose composition it has; WATER for what only
+            dilutes, such as antifoam; WITHDRAWN for broth taken out.
+        volume_L: how much, positive.
+        given_at_s: when.
+    """
+
+    what: str
+    volume_L: float
+    given_at_s: float
+
+
+WATER = "water"
+"""A dose of what only dilutes."""
+
+WITHDRAWN = "withdrawn"
+"""A dose that leaves: broth as it is."""
+
+
+@dataclass(frozen=True, slots=True)
 class PlantStatus:
     """What the plant says about control, and whether it can be heard at all.
 
@@ -123,13 +161,14 @@ class Readings:
 
     Attributes:
         read_at_s: time of the scan by the agent's clock.
-        measured: online signals, keyed by name of the model's output.
+        measured: online signals, keyed by their names.
         inputs: what acts on the plant (read-back pump rates, gas flows, temperature), keyed by name
             of the model's input.
         setpoints: the setpoints the plant follows now, as read back, keyed by name of the
             model's input.
         samples: lab results visible now; the same result appears in many scans.
         status: permission and handshake.
+        doses: bookings visible now; the same booking appears in many scans.
     """
 
     read_at_s: float
@@ -138,6 +177,7 @@ class Readings:
     setpoints: Mapping[str, float]
     samples: tuple[Sample, ...]
     status: PlantStatus
+    doses: tuple[Dose, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,22 +189,90 @@ class Measurement:
         values: values, NaN where nothing usable came, shape (signals,).
         verdicts: verdict per signal; only OK ones are fused.
         inputs: input vector acting on the plant, shape (model inputs,).
+        belongs_at_s: when each value was true of the broth, NaN where nothing usable came, shape
+            (signals,).
+        inputs_before: inputs at the last scan where they moved by themselves since, else as now;
+            None where none did. How far they moved is how little is known of what acted.
     """
 
     signals: tuple[str, ...]
     values: Floats
     verdicts: tuple[Verdict, ...]
     inputs: Floats
+    belongs_at_s: Floats
+    inputs_before: Floats | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SampleResult:
-    """What became of a lab sample: the innovation at the moment it was drawn and its verdict."""
+    """What became of a lab sample.
+
+    Attributes:
+        sample: the sample.
+        verdict: whether it was fused, and if not, why.
+        innovation: measured minus predicted at the moment it was drawn.
+        gate_ratio: squared normalised innovation over the squared gate, at that moment.
+        before: what the estimate of the same quantity would be now without what came with this
+            sample, as mean and standard deviation; NaN when it was not offered to the filter.
+        after: what it is now.
+    """
 
     sample: Sample
     verdict: Verdict
     innovation: float
     gate_ratio: float
+    before: tuple[float, float] = (nan, nan)
+    after: tuple[float, float] = (nan, nan)
+
+
+class Judgement(StrEnum):
+    """What the filter decided about a channel, or about itself."""
+
+    SUSPECT = "SUSPECT"
+    """The channel disagrees for long and all others agree: it is watched, not fused."""
+    TRUSTED = "TRUSTED"
+    """A suspect has agreed for long: it is fused again."""
+    REOPENED = "REOPENED"
+    """The channel disagreed for long and nothing else contradicts it: the filter was wrong."""
+    RESET = "RESET"
+    """The filter had diverged and began anew from the lab's sample."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """One judgement: about a signal or assay, or with an empty name about the whole filter."""
+
+    judgement: Judgement
+    channel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Consistency:
+    """Whether innovations are as large as the filter expects.
+
+    The mean squared normalised innovation over a window is one on average when all is well, and
+    within the band with the configured probability.
+
+    Attributes:
+        means: per channel, NaN before the first value, shape (channels,).
+        bands: of each, shape (channels, 2).
+        overall: of all channels together, NaN before the first value.
+        band: of that.
+    """
+
+    means: Floats
+    bands: Floats
+    overall: float
+    band: tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A learnt parameter that lab results moved by more than half of its deviation."""
+
+    parameter: str
+    before: float
+    after: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +294,14 @@ class Estimate:
         samples: lab results fused or refused in this cycle.
         healthy: no divergence, finite, innovations plausible.
         message: a sentence when not healthy.
+        consistency: squared normalised innovations against their bands.
+        observability: for each of `mean`, the share of its deviation that measurements took away
+            over the last hours: near zero, nothing told of it; empty before it is known.
+        suspects: channels that are watched, not fused.
+        decided: what was judged in this cycle.
+        moves: parameters that lab results moved in this cycle.
+        at_bounds: parameters that stand at the end of their approved range.
+        offsets: learnt offset of each channel that has one, with its standard deviation.
     """
 
     time_s: float
@@ -201,6 +317,13 @@ class Estimate:
     samples: tuple[SampleResult, ...]
     healthy: bool
     message: str = ""
+    consistency: Consistency | None = None
+    observability: Floats = field(default_factory=lambda: np.zeros(0))
+    suspects: tuple[str, ...] = ()
+    decided: tuple[Decided, ...] = ()
+    moves: tuple[Move, ...] = ()
+    at_bounds: tuple[str, ...] = ()
+    offsets: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from plant_models.gas_transfer import (
     molar_energy,
     oxygen_transfer,
     ph,
+    respiratory_quotient,
     sparge,
     transfer_coefficient,
 )
@@ -203,6 +204,19 @@ _FULL_OUTPUTS = {
     "off_gas_carbon_dioxide": Output("percent", "carbon dioxide in the off-gas", "online"),
     "oxygen_margin": Output("mmol/L/h", "oxygen transfer minus uptake"),
     "volume": Output("L", "broth volume"),
+    "oxygen_uptake_rate": Output(
+        "mmol/L/h",
+        "oxygen uptake rate by the gas balance: what the gas loses, oxygen transfer",
+        "online",
+    ),
+    "carbon_dioxide_evolution_rate": Output(
+        "mmol/L/h",
+        "carbon dioxide evolution rate by the gas balance: what the gas gains, stripping",
+        "online",
+    ),
+    "respiratory_quotient": Output(
+        "mmol/mmol", "carbon dioxide over oxygen by the gas balance, not the cells' own", "online"
+    ),
 }
 
 CoreState = record("CoreState", _CORE_STATES)
@@ -423,7 +437,13 @@ def _full_rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
 
 
 def _full_outputs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
-    """Outputs; off-gas from a steady gas phase, oxygen margin is transfer minus uptake."""
+    """Outputs; off-gas from a steady gas phase, oxygen margin is transfer minus uptake.
+
+    Oxygen uptake and carbon dioxide evolution are what an off-gas analyser computes from the gas
+    balance: transfer and stripping. They follow the cells' rates as the broth fills or empties: in
+    2000 L within half an hour for oxygen, within three hours for carbon dioxide, which acids made
+    by the cells drive out as well.
+    """
     exchange = _gas_rates(x, u, p, xp)
     gas = exchange.gas
     exchanged = x.volume * molar_energy(u.temperature, xp) / u.pressure / gas.flow
@@ -448,6 +468,11 @@ def _full_outputs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
         * (gas.carbon_dioxide + exchange.carbon_dioxide_stripping * exchanged),
         oxygen_margin=exchange.oxygen_transfer - exchange.oxygen_uptake,
         volume=x.volume,
+        oxygen_uptake_rate=exchange.oxygen_transfer,
+        carbon_dioxide_evolution_rate=exchange.carbon_dioxide_stripping,
+        respiratory_quotient=respiratory_quotient(
+            exchange.carbon_dioxide_stripping, exchange.oxygen_transfer, xp
+        ),
     )
 
 
@@ -477,6 +502,7 @@ _FULL_EQUATIONS = {
     "product": "q_P = Q_mAb GLC/(K_product+GLC)  [ours]",
     "oxygen transfer": "OTR = (H_O2 p y_O2 - O)/(1/kLa + H_O2 R T V/Q)  [bubble depletion]",
     "kLa": "kLa = 3600 k_kLa (P/V)^0.4 v_s^0.5  [van 't Riet 1979]",
+    "off-gas analyser": "OUR = OTR, CER = stripping, RQ = CER OUR/(OUR^2 + 0.001^2)  [gas balance]",
     "pH": "H^2 + S H - (K1 C + Kw) = 0, K1 = 10^-6.1 mol/L, Kw = 3e-14  [charge balance]",
 }
 

@@ -14,7 +14,7 @@ are sharp, as published: use `ecoli_anane_control` where an optimiser must diffe
 
 Pump gain, optical density, broth density, the deviations between batches and the floors that keep
 oxidation and spare capacity from being negative are engineering additions of this project, marked
-"ours". Oxygen is taken to be plentiful.
+"ours"; so is carbon dioxide, by carbon balance. Oxygen is taken to be plentiful.
 
 Units: g/L, g/g/h, mmol/g/h for the respiratory capacity, mol of carbon per g, L, h.
 """
@@ -22,6 +22,7 @@ Units: g/L, g/g/h, mmol/g/h for the respiratory capacity, mol of carbon per g, L
 from typing import Any, NamedTuple
 
 from plant_models.dialect import Maths, Scalar
+from plant_models.gas_transfer import respiratory_quotient
 from plant_models.model import Input, Method, Output, Parameter, PlantModel, State, record
 from plant_models.reference import ReferenceBatch, profile
 from plant_models.smooth import saturation
@@ -88,6 +89,14 @@ _OUTPUTS = {
     "volume": Output("L", "broth volume"),
     "product_mass": Output("g", "dry biomass in the vessel"),
     "growth_rate": Output("1/h", "specific growth rate"),
+    "carbon_dioxide_evolution_rate": Output(
+        "mmol/L/h",
+        "carbon dioxide evolution rate by carbon balance, given to the gas at once",
+        "online",
+    ),
+    "respiratory_quotient": Output(
+        "mmol/mmol", "carbon dioxide given to the gas over oxygen taken up", "online"
+    ),
 }
 
 XuState = record("XuState", _STATES)
@@ -142,8 +151,12 @@ def _rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
 
 def _outputs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
     rates = _rates(x, p, xp)
+    oxygen = rates.oxygen * x.biomass
+    # Carbon that is neither in biomass nor in acetate is respired (ours).
+    carbon = (rates.glucose - rates.acetate) * p.C_s - rates.growth * p.C_x
+    released = xp.quantity(1000.0, "mmol/mol") * carbon * x.biomass
     return XuOutputs(
-        oxygen_uptake=rates.oxygen * x.biomass,
+        oxygen_uptake=oxygen,
         optical_density=p.optical_density_factor * x.biomass,
         weight=p.density * x.volume,
         biomass=x.biomass,
@@ -152,6 +165,10 @@ def _outputs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
         volume=x.volume,
         product_mass=x.biomass * x.volume,
         growth_rate=rates.growth,
+        carbon_dioxide_evolution_rate=released,
+        respiratory_quotient=respiratory_quotient(
+            released, oxygen / xp.quantity(0.032, "g/mmol"), xp
+        ),
     )
 
 
@@ -186,6 +203,8 @@ XU = PlantModel(
         "acetate made": "pA = (qS-qSox) (1 - Yof Cx/Cs) YAS",
         "acetate uptake": "qA = min(qAcmax A/(A+KA), (qOcap-qOS)/(YOA (1-z))), z = YXA Cx/Cs",
         "growth": "mu = (qSox-qm) Yox + (qS-qSox) Yof + qA YXA",
+        "carbon dioxide": "CER = 1000 ((qS - pA + qA) Cs - mu Cx) X, mmol/(L h)  [carbon balance, "
+        "ours]; RQ = CER OUR/(OUR^2 + 0.001^2)",
         "balances": "dX/dt = (mu-F/V) X, dS/dt = F/V (Sf-S) - qS X, dA/dt = (pA-qA) X - F/V A, "
         "dV/dt = F",
     },

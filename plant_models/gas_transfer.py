@@ -118,6 +118,21 @@ def carbon_dioxide_transfer(
     return (dissolved - H_CO2 * pressure * gas.carbon_dioxide) / (1 / (0.95 * kLa) + depletion)
 
 
+def respiratory_quotient(released: Scalar, taken_up: Scalar, xp: Maths) -> Scalar:
+    """Carbon dioxide given to the gas per oxygen taken from it, mmol/mmol.
+
+    C O / (O^2 + w^2) in place of C / O, with w of 0.001 mmol/(L h), less than an off-gas analyser
+    resolves: zero where no oxygen is taken up, and smooth where the rate changes its sign.
+
+    Args:
+        released: carbon dioxide C, mmol/(L h).
+        taken_up: oxygen O, mmol/(L h).
+        xp: engine.
+    """
+    least = xp.quantity(1e-3, "mmol/L/h")
+    return released * taken_up / (taken_up**2 + least**2)
+
+
 def ph(carbon_dioxide: Scalar, alkalinity: Scalar, xp: Maths) -> Scalar:
     """The pH of a bicarbonate buffer with a strong-ion difference.
 

@@ -41,6 +41,7 @@ Units: g/L, mol/(g h) for specific rates, mol/L inside kinetics, rpm, L, h.
 from typing import Any, NamedTuple
 
 from plant_models.dialect import NUMPY, Maths, Scalar
+from plant_models.gas_transfer import respiratory_quotient
 from plant_models.model import Input, Method, Output, Parameter, PlantModel, State, record
 from plant_models.reference import Act, ReferenceBatch
 from plant_models.smooth import saturation
@@ -135,6 +136,9 @@ _OUTPUTS = {
     "oxygen_reserve": Output(
         "percent",
         "steady oxygen that the largest stirrer speed would leave; negative: it falls short",
+    ),
+    "respiratory_quotient": Output(
+        "mmol/mmol", "carbon dioxide given to the gas over oxygen taken from it", "online"
     ),
 }
 
@@ -291,10 +295,12 @@ def _shown(
     specific = p.C_Gr * fluxes.respired + p.C_Gf * fluxes.fermented + p.C_Er * fluxes.ethanol
     needed = _oxygen_uptake(plenty, x, p, xp) / p.alpha / p.O_saturation
     offered = _offer(x, p, xp).glucose
+    taken = p.alpha * u.stirrer_speed * (p.O_saturation - oxygen)
+    evolved = xp.quantity(44.0, "g/mol") * specific * x.biomass
     return Outputs(
         dissolved_oxygen=percent * oxygen / p.O_saturation,
-        oxygen_uptake=p.alpha * u.stirrer_speed * (p.O_saturation - oxygen),
-        carbon_dioxide_evolution=xp.quantity(44.0, "g/mol") * specific * x.biomass,
+        oxygen_uptake=taken,
+        carbon_dioxide_evolution=evolved,
         optical_density=p.optical_density_factor * x.biomass,
         weight=p.density * x.volume,
         biomass=x.biomass,
@@ -306,6 +312,9 @@ def _shown(
         respiratory_reserve=xp.quantity(180.0, "g/mol") * (_capacity(oxygen, p) / p.O_Gr - offered),
         steady_oxygen=percent * (1 - needed / u.stirrer_speed),
         oxygen_reserve=percent * (1 - needed / p.stirrer_speed_largest),
+        respiratory_quotient=respiratory_quotient(
+            evolved / xp.quantity(0.044, "g/mmol"), taken / xp.quantity(0.032, "g/mmol"), xp
+        ),
     )
 
 
@@ -337,6 +346,7 @@ _EQUATIONS = {
     "carbon dioxide": "qCO2 = 2.5 qGr + 1.89 qGf + 0.68 qEr",
     "balances": "dX/dt = (mu-F/V) X, dG/dt = F/V (Gin-G) - 180 qG X, "
     "dE/dt = 46 (1.9 qGf - qEr) X - (F/V + alpha_E N) E, dV/dt = F",
+    "respiratory quotient": "RQ = CER OUR/(OUR^2 + 0.001^2) of gas rates in mmol/(L h)  [ours]",
     "oxygen": "dO/dt = alpha N (O*-O) - 32 (2.3 qGr + 1.6 qEr) X",
     "respiratory reserve": "180 (qOlim/2.3 - qG)  [ours]",
     "steady oxygen": "1 - 32 (2.3 qGr + 1.6 qEr) X/(alpha N O*), fluxes with plenty of oxygen; "

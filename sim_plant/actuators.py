@@ -15,7 +15,7 @@ class Actuators:
         names: inputs of the model that they act on.
         shown: what their meters show.
         delivered: what leaves the pump, valve or drive, before a pump's gain; it differs from what
-            is shown only when a line is blocked.
+            is shown only when a line is blocked or a pump drifts.
     """
 
     def __init__(self, settings: Mapping[str, ActuatorSettings], faults: tuple[Fault, ...]) -> None:
@@ -49,18 +49,24 @@ class Actuators:
                 before, self._share, setpoints, self._lower, self._upper, strict=True
             )
         ]
-        self.delivered = self.shown
-        for fault in active_faults(self._faults, time_h):
-            self._fail(fault, before)
+        active = active_faults(self._faults, time_h)
+        for fault in active:
+            row = self._rows[fault.target]
+            if fault.kind is FaultKind.PUMP_STUCK:
+                self.shown[row] = before[row]
+            elif fault.kind is FaultKind.GAS_LOST:
+                self.shown[row] = 0.0
+        self.delivered = list(self.shown) if active else self.shown
+        for fault in active:
+            self.delivered[self._rows[fault.target]] *= _arriving(fault, time_h)
 
-    def _fail(self, fault: Fault, before: list[float]) -> None:
-        """Let one fault act on the flows of this tick."""
-        row = self._rows[fault.target]
-        if fault.kind is FaultKind.PUMP_BLOCKED:
-            self.delivered = list(self.delivered)
-            self.delivered[row] *= fault.size
-            return
-        flow = before[row] if fault.kind is FaultKind.PUMP_STUCK else 0.0
-        self.shown[row] = flow
-        if self.delivered is not self.shown:
-            self.delivered[row] = flow
+
+def _arriving(fault: Fault, time_h: float) -> float:
+    """Share of the flow shown that arrives in spite of a fault."""
+    match fault.kind:
+        case FaultKind.PUMP_BLOCKED:
+            return fault.size
+        case FaultKind.PUMP_DRIFT:
+            return max(1.0 + fault.size * (time_h - fault.from_h), 0.0)
+        case _:
+            return 1.0

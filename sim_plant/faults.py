@@ -15,12 +15,14 @@ class FaultKind(StrEnum):
 
     PROBE_OFFSET = "probe_offset"
     PROBE_DRIFT = "probe_drift"
+    PROBE_SPIKE = "probe_spike"
     PROBE_FROZEN = "probe_frozen"
     PROBE_STALE = "probe_stale"
     PROBE_UNCERTAIN = "probe_uncertain"
     PROBE_BAD = "probe_bad"
     PUMP_STUCK = "pump_stuck"
     PUMP_BLOCKED = "pump_blocked"
+    PUMP_DRIFT = "pump_drift"
     GAS_LOST = "gas_lost"
     LAB_OUTLIER = "lab_outlier"
     LAB_LATE = "lab_late"
@@ -56,6 +58,9 @@ FAULT_TYPES: Final[Mapping[FaultKind, FaultType]] = {
         "the value is off by a constant", Target.PROBE, "probe's unit"
     ),
     FaultKind.PROBE_DRIFT: FaultType("the value runs away", Target.PROBE, "probe's unit per hour"),
+    FaultKind.PROBE_SPIKE: FaultType(
+        "one reading in ten, at random, jumps", Target.PROBE, "probe's unit"
+    ),
     FaultKind.PROBE_FROZEN: FaultType(
         "the value stands still, its timestamp goes on", Target.PROBE
     ),
@@ -67,6 +72,11 @@ FAULT_TYPES: Final[Mapping[FaultKind, FaultType]] = {
     ),
     FaultKind.PUMP_BLOCKED: FaultType(
         "less arrives than the read-back shows", Target.PUMP, "fraction that arrives"
+    ),
+    FaultKind.PUMP_DRIFT: FaultType(
+        "more and more arrives than the read-back shows, or less and less",
+        Target.PUMP,
+        "fraction of the flow per hour",
     ),
     FaultKind.GAS_LOST: FaultType(
         "the supply pressure is gone; the read-back shows it", Target.GAS

@@ -9,7 +9,7 @@ from plant_models.model import Input, Parameter, PlantModel, State
 from sim_plant.equipment_settings import ActuatorSettings, LoopSettings, ProbeSettings
 from sim_plant.errors import PlantError
 from sim_plant.faults import FAULT_TYPES, Target
-from sim_plant.names import model_of, shown
+from sim_plant.names import booking_tag, liquids, model_of, shown
 from sim_plant.tag_units import Scale
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def misfits(settings: "PlantSettings") -> list[str]:
             _culture(settings, model),
             _actuators(settings, model),
             _instruments(settings, model),
+            _by_hand(settings, model),
             _loops(settings),
             _yardstick(settings),
             _faults(settings),
@@ -103,6 +104,7 @@ def _actuators(settings: "PlantSettings", model: PlantModel) -> Iterator[str]:
     parts = ("Actual", "Setpoint", "WorkingSetpoint")
     tags = [f"{item.tag}.{part}" for item in settings.actuators.values() for part in parts]
     tags += [item.tag for item in (*settings.probes.values(), *settings.assays.values())]
+    tags += map(booking_tag, settings.booked)
     for tag, count in Counter(tags).items():
         if count > 1 or tag.split(".")[0] in ("Control", "Clock", "Batch"):
             yield f"tags: the name {tag} is there already"
@@ -127,6 +129,26 @@ def _instruments(settings: "PlantSettings", model: PlantModel) -> Iterator[str]:
     for section, items in (("probes", settings.probes), ("assays", settings.assays)):
         for name, item in items.items():
             yield from _unit(f"{section}.{name}", item.unit, shown(model, name).unit)
+
+
+def _by_hand(settings: "PlantSettings", model: PlantModel) -> Iterator[str]:
+    """Doses and samples that are no liquid, do not fit the vessel or are outside the batch."""
+    known, duration_h = liquids(model), settings.batch.duration_h
+    named = {f"doses.{number}.what": dose.what for number, dose in enumerate(settings.doses)}
+    named |= {f"bookings.{number}": name for number, name in enumerate(settings.bookings)}
+    for key, name in named.items():
+        if name not in known:
+            yield f"{key}: {name!r} is no liquid here; known: {', '.join(known)}"
+    for number, dose in enumerate(settings.doses):
+        if not dose.at_h < duration_h:
+            within = f"from 0 to before {duration_h:g} h"
+            yield f"doses.{number}.at_h: {dose.at_h:g} is outside the batch, {within}"
+    volumes = {f"doses.{n}.volume_L": dose.volume_L for n, dose in enumerate(settings.doses)}
+    volumes["lab.sample_volume_L"] = settings.lab.sample_volume_L
+    working = settings.vessel.working_volume_L
+    for key, volume in volumes.items():
+        if volume >= working:
+            yield f"{key}: must be less than the working volume, {working:g} L, but is {volume:g}"
 
 
 def _loops(settings: "PlantSettings") -> Iterator[str]:

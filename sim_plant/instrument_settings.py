@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from sim_plant.section import Positive, Section, Ticks
+from sim_plant.section import NotNegative, Positive, Section, Ticks
 
 
 class LabSettings(Section):
@@ -18,6 +18,10 @@ class LabSettings(Section):
 
     delay_spread: Annotated[float, Field(ge=0, lt=1)] = 0.3
     """Delays vary uniformly by this fraction."""
+
+    sample_volume_L: NotNegative = 0.0
+    """Broth that leaves the vessel with each sample. No booking: results tell when they were
+    drawn."""
 
 
 class TruthSettings(Section):

@@ -90,9 +90,14 @@ class Laboratory:
         self.results: dict[str, Result] = {}
         self.next_event_s = self._next_draw_s
 
-    def work(self, time_s: float, outputs: Floats) -> None:
-        """Draw the sample that is due and release what is ready, with the true outputs now."""
-        if time_s >= self._next_draw_s:
+    def work(self, time_s: float, outputs: Floats) -> bool:
+        """Draw the sample that is due and release what is ready, with the true outputs now.
+
+        Returns:
+            Whether a sample was drawn.
+        """
+        due = time_s >= self._next_draw_s
+        if due:
             self._draw(time_s, outputs)
             self._drawn += 1
             self._next_draw_s = self._draw_time_s(self._drawn)
@@ -103,6 +108,7 @@ class Laboratory:
                 self.results[result.assay] = result
         ready_s = self._pending[0].entered_at_s if self._pending else inf
         self.next_event_s = min(self._next_draw_s, ready_s)
+        return due
 
     def _draw_time_s(self, number: int) -> float:
         """When sample `number` is due: the first one by itself, then the multiples after it."""

@@ -12,6 +12,11 @@ from sim_plant.errors import PlantError
 DEFAULT_MODEL: Final = "cho_mab_full"
 """The model of the plant that the package brings along."""
 
+WATER: Final = "water"
+ANTIFOAM: Final = "antifoam"
+WITHDRAWN: Final = "withdrawn"
+"""Broth taken out of the vessel."""
+
 
 def model_of(setting: object) -> PlantModel:
     """The model that a plant's setting `model` means: the one place where models are found.
@@ -40,6 +45,16 @@ def model_of(setting: object) -> PlantModel:
 def shown(model: PlantModel, name: str) -> Input | Output:
     """What an instrument shows: an output of the model, else an input."""
     return model.outputs_info.get(name) or model.inputs[name]
+
+
+def liquids(model: PlantModel) -> tuple[str, ...]:
+    """What can be given or taken by hand: the model's feeds, water, antifoam, and broth."""
+    return tuple(dict.fromkeys((*model.volume_flows, WATER, ANTIFOAM, WITHDRAWN)))
+
+
+def booking_tag(liquid: str) -> str:
+    """Name of the tag that shows the latest booked dose of a liquid: Booked.GlucoseFeed."""
+    return f"Booked.{camel_case(liquid)}"
 
 
 def camel_case(name: str) -> str:

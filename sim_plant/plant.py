@@ -8,10 +8,12 @@ import numpy as np
 
 from sim_plant.actuators import Actuators
 from sim_plant.control_unit import ControlUnit, Source
+from sim_plant.doses import Doses
 from sim_plant.drifts import Drifts
 from sim_plant.errors import PlantError
 from sim_plant.handshake import permit, withdraw
 from sim_plant.lab import Laboratory
+from sim_plant.names import WITHDRAWN
 from sim_plant.reactor import Culture, Filling, Reactor, draw_culture
 from sim_plant.readings import read_tags
 from sim_plant.section import TICK_S
@@ -63,6 +65,7 @@ class SimulatedPlant:
         self._lab = Laboratory(
             settings.lab, settings.assays, model, faults, self._inoculated_at_s, lab
         )
+        self._doses = Doses(settings.doses, self._inoculated_at_s)
         self._log = TruthLog(settings, self.culture, self._inoculated_at_s)
         self._ticks_per_row = round(settings.truth.every_s / TICK_S)
         self._observe()
@@ -108,6 +111,7 @@ class SimulatedPlant:
             self._actuators,
             self._probes,
             self._lab,
+            self._doses,
             self.settings,
             time_s=self.time_s,
         )
@@ -153,13 +157,25 @@ class SimulatedPlant:
         self._observe()
 
     def _observe(self) -> None:
-        """Let probes, laboratory and log see the state of now."""
-        time_s, reactor = self.time_s, self._reactor
+        """Let probes, laboratory and log see the state of now; then sample and dose by hand."""
+        time_s, reactor, drawn = self.time_s, self._reactor, False
         self._probes.read(time_s, self.time_h, reactor.outputs, reactor.inputs)
         if time_s >= self._lab.next_event_s:
-            self._lab.work(time_s, reactor.outputs)
+            drawn = self._lab.work(time_s, reactor.outputs)
         if self._ticks % self._ticks_per_row == 0:
             self._log.append(self.time_h, reactor, self._unit.source)
+        if drawn and self.settings.lab.sample_volume_L:
+            self._give(WITHDRAWN, self.settings.lab.sample_volume_L)
+        if time_s >= self._doses.next_event_s:
+            for dose in self._doses.due(time_s):
+                self._give(dose.what, dose.volume_L)
+
+    def _give(self, liquid: str, volume_L: float) -> None:
+        """Give a dose, or withdraw broth, between two ticks."""
+        try:
+            self._reactor.give(liquid, volume_L)
+        except PlantError as error:
+            raise PlantError(f"at {self.time_h:g} h, {error}") from None
 
 
 def recipe_run(settings: PlantSettings) -> Truth:

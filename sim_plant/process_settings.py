@@ -51,6 +51,26 @@ class VesselSettings(Section):
     working_volume_L: Positive
     """Volume at which the high-weight interlock stops all feeds."""
 
+    evaporation_L_per_h: NotNegative = 0.0
+    """Water that leaves with the off-gas; what is dissolved stays."""
+
+
+class DoseSettings(Section):
+    """A bolus given by hand, or broth taken out by hand; no interlock refuses it."""
+
+    what: str
+    """A liquid flow of the model, such as glucose_feed; water; antifoam, which dilutes as water
+    does; or withdrawn, which is broth taken out."""
+
+    volume_L: Positive
+    """How much, as measured by hand: no pump's gain acts on it."""
+
+    at_h: NotNegative
+    """When, hours since inoculation; it acts from the control unit's next tick on."""
+
+    booked_after_h: NotNegative | None = 0.0
+    """How long after that it appears in the batch record, as the tag Booked.WHAT; null: never."""
+
 
 class CultureSettings(Section):
     """How this batch differs from the model's nominal values.

@@ -14,6 +14,7 @@ from plant_models.model import PlantModel
 from plant_models.stepper import Stepper
 from sim_plant.drifts import Drifts
 from sim_plant.errors import PlantError
+from sim_plant.mixing import Mixing
 from sim_plant.section import TICK_S
 from sim_plant.settings import PlantSettings
 
@@ -91,6 +92,8 @@ class Reactor:
         self._stepper = Stepper(model, step_h, settings.steps_per_tick or substeps(model, step_h))
         self.state: Floats = np.array([culture.initial[name] for name in model.state_names])
         self._parameters = np.array([culture.parameters[name] for name in model.parameter_names])
+        self._mixing = Mixing(model, self._parameters)
+        self._evaporated_L = settings.vessel.evaporation_L_per_h * step_h
         self._least = np.array(
             [min(item.lower, 0.0) - _ROUNDING * item.scale for item in model.states.values()]
         )
@@ -110,10 +113,13 @@ class Reactor:
         """One tick with what the actuators deliver (in their order, before the pumps' gains).
 
         Raises:
-            PlantError: the numbers broke down; a plant is never run on with invented ones.
+            PlantError: the numbers broke down, for a plant is never run on with invented ones; or
+                the vessel ran dry.
         """
         self._set(delivered)
         self._drifts.act(self.inputs)
+        if self._evaporated_L:
+            self.state = self._mixing.diluted(self.state, -self._evaporated_L)
         self.state, self.outputs = self._stepper.advance(self.state, self.inputs, self._parameters)
         # Numbers that are none fail every comparison.
         if not ((self.state - self._least).min() >= 0.0 and self.state.max() < inf):
@@ -122,6 +128,19 @@ class Reactor:
                 for name, value in zip(self._model.state_names, self.state, strict=True)
             )
             raise PlantError(f"the simulation of the reactor broke down: {values}")
+
+    def give(self, liquid: str, volume_L: float) -> None:
+        """Give a dose by hand at once, or withdraw broth.
+
+        Args:
+            liquid: as `sim_plant.names.liquids` lists it.
+            volume_L: how much.
+
+        Raises:
+            PlantError: more is withdrawn than there is.
+        """
+        self.state = self._mixing.given(self.state, self.inputs, liquid, volume_L)
+        self.outputs = self._outputs_now()
 
     def _set(self, delivered: list[float]) -> None:
         """Let the inputs act; none less than what the equations bear, which is next to nothing.

@@ -7,7 +7,9 @@ import numpy as np
 
 from sim_plant.actuators import Actuators
 from sim_plant.control_unit import ControlUnit
+from sim_plant.doses import Doses
 from sim_plant.lab import Laboratory
+from sim_plant.names import booking_tag
 from sim_plant.sensors import Probes
 from sim_plant.settings import PlantSettings
 from sim_plant.tags import (
@@ -39,6 +41,7 @@ def read_tags(
     actuators: Actuators,
     probes: Probes,
     lab: Laboratory,
+    doses: Doses,
     settings: PlantSettings,
     time_s: float,
 ) -> dict[str, TagValue]:
@@ -47,6 +50,7 @@ def read_tags(
         **dict(_probes(probes, settings, time_s)),
         **dict(_actuators(unit, actuators, settings, time_s)),
         **dict(_assays(lab, settings)),
+        **dict(_bookings(doses, settings)),
         **dict(_handshake(unit, settings, time_s)),
     }
     return {name: _rounded(tag, values[name]) for name, tag in table.items()}
@@ -99,6 +103,17 @@ def _assays(lab: Laboratory, settings: PlantSettings) -> Iterator[Pair]:
                 assay.tag,
                 TagValue(result.value, Quality.GOOD, result.drawn_at_s, result.entered_at_s),
             )
+
+
+def _bookings(doses: Doses, settings: PlantSettings) -> Iterator[Pair]:
+    inoculated_at_s = settings.batch.inoculated_at.timestamp()
+    for liquid in settings.booked:
+        entry = doses.booked.get(liquid)
+        if entry is None:
+            value = TagValue(None, Quality.BAD, inoculated_at_s, inoculated_at_s)
+        else:
+            value = TagValue(entry.volume_L, Quality.GOOD, entry.given_at_s, entry.entered_at_s)
+        yield booking_tag(liquid), value
 
 
 def _handshake(unit: ControlUnit, settings: PlantSettings, time_s: float) -> Iterator[Pair]:

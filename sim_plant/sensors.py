@@ -20,6 +20,9 @@ Floats = NDArray[np.float64]
 _BLOCK: Final = 360
 """Ticks for which noise is drawn at once."""
 
+_SPIKES: Final = 0.1
+"""How often a reading jumps while spikes act."""
+
 
 class Probes:
     """All probes, in the order of the settings, read at every tick.
@@ -52,6 +55,10 @@ class Probes:
         self._lagged: Floats | None = None
         self._faults = faults_of(faults, "probe_")
         self._generator = generator
+        # Spikes have random numbers of their own: noise is the same with and without them.
+        self._has_spikes = any(fault.kind is FaultKind.PROBE_SPIKE for fault in self._faults)
+        self._spikes = generator.spawn(1)[0]
+        self._jumps = np.zeros(len(self.names), dtype=bool)
         self._noise = np.empty((0, len(self.names)))
         self._row = 0
         self.values: Floats = np.full(len(self.names), np.nan)
@@ -80,6 +87,8 @@ class Probes:
             truth[self._lagging] = self._lagged
         values = truth + self._next_noise() * (self._absolute + self._relative * truth)
         active = active_faults(self._faults, time_h)
+        if self._has_spikes:
+            self._jumps = self._spikes.random(len(self.names)) < _SPIKES
         if not active and self._faults:
             self.qualities = [Quality.GOOD] * len(self.names)
         stamps = [time_s] * len(self.names)
@@ -108,6 +117,8 @@ class Probes:
                     values[row] += fault.size
                 case FaultKind.PROBE_DRIFT:
                     values[row] += fault.size * (time_h - fault.from_h)
+                case FaultKind.PROBE_SPIKE:
+                    values[row] += fault.size * float(self._jumps[row])
                 case FaultKind.PROBE_FROZEN:
                     values[row] = self.values[row]
                 case FaultKind.PROBE_STALE:

@@ -23,11 +23,12 @@ from sim_plant.process_settings import (
     BatchSettings,
     ControlUnitSettings,
     CultureSettings,
+    DoseSettings,
     DriftSettings,
     VesselSettings,
     YardstickSettings,
 )
-from sim_plant.section import COMPLETED, Section
+from sim_plant.section import COMPLETED, Names, Section
 from sim_plant.server_settings import SecuritySettings, ServerSettings
 from sim_plant.telling import fault_lines, read_plant_yaml
 
@@ -76,6 +77,12 @@ class PlantSettings(Section):
     assays: dict[str, AssaySettings] = COMPLETED
     """Assays, by the name of the model's output that they show."""
 
+    doses: Annotated[tuple[DoseSettings, ...], Field(strict=False)] = ()
+    """What is given and taken by hand, when."""
+
+    bookings: Names = ()
+    """Liquids whose doses have a tag, Booked.WHAT, besides those that `doses` names."""
+
     yardstick: YardstickSettings = COMPLETED
     truth: TruthSettings = TruthSettings()
     server: ServerSettings = ServerSettings()
@@ -104,6 +111,11 @@ class PlantSettings(Section):
     def yardstick_model(self) -> PlantModel:
         """The model that the optimum is computed with."""
         return model_of(self.yardstick.model) if self.yardstick.model else self.plant_model
+
+    @property
+    def booked(self) -> tuple[str, ...]:
+        """Liquids whose doses have a tag."""
+        return tuple(dict.fromkeys((*(dose.what for dose in self.doses), *self.bookings)))
 
     def with_seed(self, seed: int) -> Self:
         """The same plant with other draws."""

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Final
 
 from sim_plant.equipment_settings import InstrumentSettings
-from sim_plant.names import shown
+from sim_plant.names import booking_tag, shown
 from sim_plant.settings import PlantSettings
 from sim_plant.tag_units import Scale
 
@@ -67,7 +67,7 @@ class Tag:
         meaning: what it is.
         low: lower end of its range, in its unit.
         high: upper end of its range; writes outside are not taken as they are.
-        assay: whether it has no value before the laboratory's first result.
+        assay: whether it has no value before the laboratory's first result, or the first booking.
     """
 
     name: str
@@ -88,7 +88,7 @@ class TagValue:
         value: value in the tag's unit, None before the first one.
         quality: what the plant says of it.
         sampled_at_s: UTC seconds of the moment the value describes: for a lab result, when the
-            sample was drawn.
+            sample was drawn, for a booking, when the dose was given.
         entered_at_s: UTC seconds of the moment the value became known.
     """
 
@@ -130,6 +130,24 @@ def _assays(settings: PlantSettings) -> list[Tag]:
     return [
         _instrument(assay, DataType.DOUBLE, f"assay: {outputs[name].meaning}", assay=True)
         for name, assay in settings.assays.items()
+    ]
+
+
+def _bookings(settings: PlantSettings) -> list[Tag]:
+    """Latest booked dose of each liquid."""
+    read, double = Access.READ, DataType.DOUBLE
+    return [
+        Tag(
+            booking_tag(liquid),
+            double,
+            "L",
+            read,
+            f"booked by hand: volume of {liquid.replace('_', ' ')}",
+            low=0.0,
+            high=settings.vessel.working_volume_L,
+            assay=True,
+        )
+        for liquid in settings.booked
     ]
 
 
@@ -198,5 +216,6 @@ def _handshake() -> list[Tag]:
 
 def tag_table(settings: PlantSettings) -> dict[str, Tag]:
     """All tags of this plant by name."""
-    tags = [*_probes(settings), *_actuators(settings), *_assays(settings), *_handshake()]
+    tags = [*_probes(settings), *_actuators(settings), *_assays(settings)]
+    tags += [*_bookings(settings), *_handshake()]
     return {tag.name: tag for tag in tags}

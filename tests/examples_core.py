@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,14 @@ from controllers.nmpc import Nmpc
 from controllers.plan import Plan
 from controllers.problem import DecidedInput, Limit, Problem, Tracked
 from controllers.situation import Situation
-from mpc_agent.estimation.filter import ExtendedKalmanFilter
+from mpc_agent.estimation.filter import Belief, Description, ExtendedKalmanFilter
 from mpc_agent.estimation.settings import (
     AdaptedParameter,
     EstimationSettings,
     SignalSettings,
     Uncertainty,
 )
+from mpc_agent.values import Measurement, Sample, Verdict
 from plant_models.cho_mab import CORE
 from plant_models.dialect import Maths
 from plant_models.model import Input, Output, Parameter, PlantModel, State, record
@@ -167,6 +168,93 @@ def linear_settings(
 def linear_filter() -> ExtendedKalmanFilter:
     """The filter of the linear plant, compiled once."""
     return ExtendedKalmanFilter(linear_settings(), PERIOD_H)
+
+
+# ------------------------------------------------------------------ one step of a filter
+
+
+class Step(NamedTuple):
+    """One row of a filter: what is believed after it, and what became of each channel's value."""
+
+    belief: Belief
+    innovations: Floats
+    gate_ratios: Floats
+    fused: NDArray[np.bool_]
+    sound: bool
+    description: Description
+
+
+def step(
+    kalman: ExtendedKalmanFilter,
+    belief: Belief,
+    inputs: Floats,
+    step_h: float,
+    measured: Mapping[int, float] | None = None,
+    **row: Any,
+) -> Step:
+    """Predict over a row and fuse what was measured at its end, by place of the channel."""
+    values = np.full((1, kalman.channels), np.nan)
+    for place, value in (measured or {}).items():
+        values[0, place] = value
+    rows, _ = kalman.rows([step_h], inputs, values, **row)
+    after, report, description = kalman.march(belief, rows)
+    last = report.row(-1)
+    fused = last.fused.astype(bool)
+    sound = bool(report.sound.all())
+    return Step(after, last.innovations, last.gate_ratios, fused, sound, description)
+
+
+def predict(
+    kalman: ExtendedKalmanFilter, belief: Belief, inputs: Floats, step_h: float, **row: Any
+) -> Belief:
+    """Belief some time later, with nothing measured."""
+    return step(kalman, belief, inputs, step_h, **row).belief
+
+
+def fuse(
+    kalman: ExtendedKalmanFilter, belief: Belief, inputs: Floats, measured: Mapping[int, float]
+) -> Step:
+    """Fuse values at this very moment: a row without any length."""
+    return step(kalman, belief, inputs, 0.0, measured)
+
+
+def same(one: Belief, other: Belief) -> bool:
+    """Whether two beliefs are the same to the last bit."""
+    return all(
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in Belief.__slots__
+    )
+
+
+# ------------------------------------------------------------------ cycles and the lab
+
+
+def cycle_s(number: float) -> float:
+    """When a cycle scans; cycle 0 is at inoculation."""
+    return START_S + 3600 * PERIOD_H * number
+
+
+def scanned(
+    signals: tuple[SignalSettings, ...],
+    values: Floats | list[float],
+    number: float,
+    inputs: Floats | list[float],
+    ages_s: Floats | float = 0.0,
+) -> Measurement:
+    """What validation says in one cycle, NaN where nothing came; values are `ages_s` old."""
+    there = np.isfinite(values)
+    return Measurement(
+        signals=tuple(item.name for item in signals),
+        values=np.array(values, dtype=np.float64),
+        verdicts=tuple(Verdict.OK if item else Verdict.STALE for item in there),
+        inputs=np.array(inputs, dtype=np.float64),
+        belongs_at_s=np.where(there, cycle_s(number) - np.asarray(ages_s), np.nan),
+    )
+
+
+def sample(analyte: str, value: float, hours: float) -> Sample:
+    """A lab result of a sample drawn some hours after inoculation."""
+    drawn_at_s = START_S + 3600 * hours
+    return Sample(analyte, value, "1", drawn_at_s, drawn_at_s + 60, "lab")
 
 
 # ------------------------------------------------------------------ cells in a small filter

@@ -79,10 +79,25 @@ TAGS: dict[str, Any] = {
 }
 
 
+DOSES: dict[str, Any] = {
+    name: {**_measured(f"Booked.{tag}", "L"), "what": what}
+    for name, tag, what in (
+        ("bolus", "GlucoseFeed", "glucose_feed"),
+        ("antifoam", "Antifoam", "water"),
+        ("samples", "Withdrawn", "withdrawn"),
+    )
+}
+"""Tags of what is booked by hand, for plants that have them."""
+
+
 def tag_map(settings: Mapping[str, Any] = TAGS) -> TagMap:
     """A tag map for the CHO model."""
     return build_tag_map(
-        TagMapSettings.model_validate(settings), OUTPUT_UNITS, INPUT_UNITS, ("plant",)
+        TagMapSettings.model_validate(settings),
+        OUTPUT_UNITS,
+        INPUT_UNITS,
+        ("plant",),
+        CONTROL.volume_flows,
     )
 
 

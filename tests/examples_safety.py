@@ -53,6 +53,7 @@ SETTINGS = SafetySettings(
     safe_grace_s=1800.0,
     refused_grace_s=1200.0,
     late_grace_s=1200.0,
+    unobservable_grace_s=2400.0,
 )
 
 HELD = {

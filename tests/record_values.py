@@ -1,19 +1,24 @@
 """Plausible values of a batch's record, for the tests of everything that records or shows it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from mpc_agent.provenance import fingerprint, quantities, software_versions
 from mpc_agent.record import BatchHeader, Forecast
+from mpc_agent.safety.balance import MassBalance
 from mpc_agent.values import (
     Applied,
     Clip,
+    Consistency,
+    Decided,
     Estimate,
     Event,
     Floats,
+    Judgement,
     Mode,
+    Move,
     Origin,
     Plan,
     PlantStatus,
@@ -73,6 +78,7 @@ class Decision:
     events: tuple[Event, ...]
     expected: Mapping[str, Forecast]
     memory: Memory | None = None
+    balance: MassBalance = field(default_factory=MassBalance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ def readings(time_s: float, connected: bool = True) -> Readings:
 
 def estimate(time_s: float, samples: tuple[SampleResult, ...] = ()) -> Estimate:
     mean = np.array([*CONTROL.initial_state(), 0.039, 1.5e-3])
-    outputs = np.linspace(1.0, 18.0, len(CONTROL.outputs_info))
+    outputs = np.arange(1.0, len(CONTROL.outputs_info) + 1)
     number = len(SIGNALS)
     return Estimate(
         time_s=time_s,
@@ -180,7 +186,7 @@ def plan(
         constraint_multipliers=generator.normal(size=(pieces, 36)),
         bound_multipliers=generator.normal(size=(pieces, width)),
     )
-    outputs = np.tile(np.linspace(1.0, 18.0, len(CONTROL.outputs_info)), (pieces, 1))
+    outputs = np.tile(np.arange(1.0, len(CONTROL.outputs_info) + 1), (pieces, 1))
     return Plan(
         problem=problem,
         status=status,
@@ -245,3 +251,21 @@ ALARM = Event("REMOTE_LOST", Severity.ALARM, "The plant took control back; ask t
 def cycle(number: int) -> Cycle:
     time_s = INOCULATED_AT_S + PERIOD_S * number
     return Cycle(number, time_s, readings(time_s), decision(time_s), applied(), DURATIONS)
+
+
+def trust(cycle: Cycle) -> Cycle:
+    """The cycle with everything that an estimate tells of how far it is to be trusted."""
+    means = np.array([0.9, 1.1, 3.5, 0.7, np.nan, 0.4])
+    bands = np.where(np.isnan(means)[:, None], np.nan, np.array([0.65, 1.4]))
+    estimate = replace(
+        cycle.decision.estimate,
+        verdicts=(Verdict.OK, Verdict.STALE, Verdict.SUSPECT, Verdict.OK),
+        consistency=Consistency(means, bands, 1.2, (0.8, 1.25)),
+        observability=np.array([*np.linspace(0.0, 0.9, len(CONTROL.states)), 0.75, 0.02]),
+        suspects=("pCO2",),
+        decided=(Decided(Judgement.SUSPECT, "pCO2"),),
+        moves=(Move("mu_max", 0.0352, 0.039),),
+        at_bounds=("Q_mAb",),
+        offsets={"pH": (0.03, 0.01)},
+    )
+    return replace(cycle, decision=replace(cycle.decision, estimate=estimate))

@@ -7,17 +7,24 @@ which is all that a picture needs.
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from mpc_agent.estimation.health import chi_square_band
 from mpc_agent.journal import Journal
 from mpc_agent.record import BatchHeader, Forecast
 from mpc_agent.values import (
     Applied,
     Clip,
+    Consistency,
+    Decided,
     Estimate,
     Event,
+    Floats,
+    Judgement,
     Mode,
+    Move,
     Origin,
     Plan,
     PlantStatus,
@@ -111,7 +118,8 @@ class Recorder:
     def estimate(self, number: int, time_s: float, samples: tuple[SampleResult, ...]) -> Estimate:
         hours = number * PERIOD_H
         width = 0.02 + 0.07 * np.exp(-hours / 60) + 0.01 * ((hours % 24) / 24)
-        wave = np.sin(hours / 37 + 2 * self.bias[:18])
+        count = len(FULL.output_names)
+        wave = np.sin(hours / 37 + 2 * self.bias[:count])
         outputs = self.lived.outputs[number] * (1 + 0.7 * width * wave)
         exact = {"weight": 1e-3, "volume": 1e-3, "pH": 1e-3, "osmolality": 0.012, "viability": 0.01}
         for name, relative in exact.items():
@@ -127,11 +135,14 @@ class Recorder:
         nominal = np.array([CONTROL.parameters[name].value for name in names])
         true = np.array([ADAPTED[name] for name in names])
         learnt = 1 - np.exp(-np.maximum(hours - 30, 0) / 80)
-        shake = 0.01 * np.sin(hours / 50 + self.bias[18 : 18 + len(names)])
+        shake = 0.01 * np.sin(hours / 50 + self.bias[count : count + len(names)])
         means = nominal * (1 + (true - 1) * learnt + shake)
         mean = np.concatenate([self.lived.states[number], means])
         verdicts = [
-            Verdict.GATED if name == "pH" and 700 < number < 712 else Verdict.OK for name in SIGNALS
+            Verdict.OK
+            if name != "pH" or not 700 < number < 760
+            else (Verdict.GATED if number < 712 else Verdict.SUSPECT)
+            for name in SIGNALS
         ]
         return Estimate(
             time_s=time_s,
@@ -146,7 +157,35 @@ class Recorder:
             last_fused_s=np.full(len(SIGNALS), time_s),
             samples=samples,
             healthy=True,
+            **self.trust(number, nominal, means),
         )
+
+    def trust(self, number: int, nominal: Floats, means: Floats) -> dict[str, Any]:
+        """How far everything is trusted: the pH probe is a suspect for some hours."""
+        channels = len(SIGNALS) + len(ASSAYS)
+        counts = np.minimum(number + 1, [*[48] * len(SIGNALS), *[1 + number // 144] * len(ASSAYS)])
+        wave = 1 + 0.35 * np.sin(number / 90 + self.bias[:channels])
+        spread = 1 + (3.2 * np.exp(-number / 400)) * (np.arange(channels) == 1)
+        suspect = 712 <= number < 760
+        judged = {712: Judgement.SUSPECT, 760: Judgement.TRUSTED, 30: Judgement.REOPENED}
+        known = len(CONTROL.states) + len(means)
+        seen = np.linspace(0.95, 0.01, known) * min(1.0, number / 100)
+        moved = number % 288 == 150
+        name = self.header.adapted[0].name
+        return {
+            "consistency": Consistency(
+                means=wave * spread,
+                bands=chi_square_band(counts, 0.95),
+                overall=float(np.mean(wave * spread)),
+                band=(0.86, 1.15),
+            ),
+            "observability": seen,
+            "suspects": ("pH",) if suspect else (),
+            "decided": (Decided(judged[number], "pH"),) if number in judged else (),
+            "moves": (Move(name, float(nominal[0]), float(means[0])),) if moved else (),
+            "at_bounds": (self.header.adapted[-1].name,) if number > 40 else (),
+            "offsets": {"pH": (0.021, 0.006), "capacitance": (-0.04, 0.1)},
+        }
 
     def samples(self, number: int, time_s: float) -> Iterator[SampleResult]:
         """Daily draws, fused some hours later; one is out of all proportion."""
@@ -161,7 +200,9 @@ class Recorder:
                 unit = FULL.outputs_info[name].unit
                 sample = Sample(name, value, unit, drawn_at_s, time_s - 120, "analyser")
                 verdict = Verdict.GATED if wrong else Verdict.OK
-                yield SampleResult(sample, verdict, value - true, 1.7 if wrong else 0.3)
+                before, after = (1.1 * true, 0.08 * true), (1.01 * true, 0.03 * true)
+                told = (value - true, 1.7 if wrong else 0.3, before, before if wrong else after)
+                yield SampleResult(sample, verdict, *told)
 
     def plan(self, number: int, time_s: float) -> None:
         if number % 12 == 0:

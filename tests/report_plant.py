@@ -73,6 +73,7 @@ def header(hours: float) -> BatchHeader:
         values.header("CHO-DEMO"),
         harvest_h=hours,
         adapted=adapted,
+        approved={name: (0.7 * item.value, 1.3 * item.value) for name, item in known.items()},
         signals=tuple(SIGNALS),
         assays=tuple(ASSAYS),
         limits={"glucose": (4.0, 50.0), "osmolality": (None, 425.0), "volume": (None, 2002.0)},

@@ -7,7 +7,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mpc_agent.metrics import COUNTERS, GAUGES, HISTOGRAMS, Metrics
-from mpc_agent.values import Mode, SolveStatus, Verdict
+from mpc_agent.safety.balance import MassBalance
+from mpc_agent.values import Decided, Judgement, Mode, SolveStatus, Verdict
 from tests import record_values as values
 
 
@@ -77,6 +78,48 @@ def test_a_plan_counts_once_and_grows_old(metrics: Metrics) -> None:
         metrics.publish(replace(cycle, decision=values.decision(cycle.time_s, plans)))
     assert shown(metrics, "solves_total", problem="gas", status="INFEASIBLE") == 1
     assert shown(metrics, "plan_age_cycles", problem="gas") == 3
+
+
+def test_the_residual_of_the_mass_balance_is_shown(metrics: Metrics) -> None:
+    name, cycle = "mass_balance_residual_kilograms", values.cycle(0)
+    for residual_kg, expected_kg in ((2.5, 2.5), (None, 2.5), (-1.0, -1.0)):
+        balance = MassBalance(residual_kg=residual_kg)
+        decision = replace(values.decision(cycle.time_s), balance=balance)
+        metrics.publish(replace(cycle, decision=decision))
+        assert shown(metrics, name) == expected_kg
+
+
+def test_how_far_everything_is_trusted_is_shown(metrics: Metrics) -> None:
+    metrics.publish(values.cycle(0))
+    assert shown(metrics, "innovation_consistency", tag="pH") is None
+    assert shown(metrics, "gate_reopenings_total", tag="glucose") == 0
+    assert shown(metrics, "estimator_resets_total") == 0
+    told = values.trust(values.cycle(1))
+    metrics.publish(told)
+    assert shown(metrics, "innovation_consistency", tag="pCO2") == 3.5
+    assert shown(metrics, "innovation_consistency_limit", tag="pCO2", end="upper") == 1.4
+    assert shown(metrics, "innovation_consistency_overall") == 1.2
+    assert shown(metrics, "innovation_consistency_overall_limit", end="lower") == 0.8
+    assert shown(metrics, "signal_suspect", tag="pCO2") == 1
+    assert shown(metrics, "signal_suspect", tag="glucose") == 0
+    assert shown(metrics, "signal_offset", tag="pH") == 0.03
+    assert shown(metrics, "signal_offset_stddev", tag="pH") == 0.01
+    assert shown(metrics, "observability_ratio", state="mu_max") == 0.75
+    assert shown(metrics, "parameter_at_bound", state="Q_mAb") == 1
+    assert shown(metrics, "parameter_at_bound", state="mu_max") == 0
+    assert shown(metrics, "signal_suspicions_total", tag="pCO2") == 1
+
+
+def test_judgements_are_counted(metrics: Metrics) -> None:
+    for number, judgement in enumerate(Judgement):
+        channel = "" if judgement is Judgement.RESET else "glucose"
+        cycle = values.cycle(number)
+        estimate = replace(cycle.decision.estimate, decided=(Decided(judgement, channel),))
+        metrics.publish(replace(cycle, decision=replace(cycle.decision, estimate=estimate)))
+    assert shown(metrics, "signal_suspicions_total", tag="glucose") == 1
+    assert shown(metrics, "gate_reopenings_total", tag="glucose") == 1
+    assert shown(metrics, "gate_reopenings_total", tag="pH") == 0
+    assert shown(metrics, "estimator_resets_total") == 1
 
 
 def test_changes_of_mode_and_late_cycles_are_counted(metrics: Metrics) -> None:

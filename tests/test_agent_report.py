@@ -20,12 +20,14 @@ from mpc_agent.report.series import read_series
 from mpc_agent.report.sources import Result, read_result, read_truth
 from mpc_agent.report.summary import summarise
 from mpc_agent.values import Event, Severity
+from plant_models.cho_mab import CONTROL
 from tests import record_values as values
 from tests.report_batch import record_batch
-from tests.report_plant import ASSAYS, SIGNALS
+from tests.report_plant import ADAPTED, ASSAYS, SIGNALS
 
 HOURS = 60.0
 LARGEST_PAGE_BYTES = 6_000_000
+LEARNT = [name for name in CONTROL.parameters if name in ADAPTED]
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +88,9 @@ def test_the_page_is_one_file_of_modest_size_that_fetches_nothing(page: str) -> 
 def test_every_quantity_has_its_plot(page: str) -> None:
     data = embedded(page)
     assert len(data["panels"]) == page.count('class="plot"')
-    # forecast, timeline, wall time; volume; seven flows; six learnt parameters; weight is online
-    assert len(data["panels"]) == len(ASSAYS) + len(SIGNALS) + 3 + 1 + 7 + 6
+    # forecast, timeline, consistency, wall time; volume; seven flows; six learnt parameters; weight
+    # is online
+    assert len(data["panels"]) == len(ASSAYS) + len(SIGNALS) + 4 + 1 + 7 + 6
     used = {
         trace[axis]
         for panel in data["panels"]
@@ -126,6 +129,50 @@ def test_the_headline_compares_with_recipe_and_optimum(page: str) -> None:
     assert "Product harvested" in page
     assert "agent +13.3 %" in page
     assert "agent at 97.9 %" in page
+
+
+def table(page: str, name: str) -> dict[str, list[str]]:
+    """Cells of a table's rows, by the first of them."""
+    found = re.search(rf'<table id="{name}">.*?<tbody>(.*?)</tbody>', page, re.DOTALL)
+    assert found
+    rows = [re.findall(r"<td.*?>(.*?)</td>", row) for row in found[1].split("</tr>")]
+    cells = [[re.sub(r"<.*?>", " ", cell).strip() for cell in row] for row in rows if row]
+    return {first: rest for first, *rest in cells}
+
+
+def test_every_signal_shows_how_far_it_is_trusted(page: str) -> None:
+    rows = table(page, "signals")
+    assert list(rows) == [name.replace("_", " ") for name in (*SIGNALS, *ASSAYS)]
+    source, verdict, used, refused, _, consistency, judged, offset = rows["pH"]
+    assert (source, verdict) == ("online", "OK")
+    assert (int(used), int(refused)) == (360, 0)
+    assert re.fullmatch(r"\d\.\d\d \(0\.64 to 1\.44\)", consistency)
+    assert judged == "estimate wrong 1\u00d7"
+    assert offset == "0.0210 \u00b1 0.0060"
+    assert rows["capacitance"][-1] == "\u22120.04 \u00b1 0.10 pF/cm"
+    assert rows["glucose"][:4] == ["lab", "OK", "3", "0"]
+
+
+def test_states_and_parameters_show_what_measurements_tell_of_them(page: str) -> None:
+    rows = table(page, "unknowns")
+    assert list(rows) == [*CONTROL.state_names, *LEARNT]
+    assert rows["volume"][-1] == "95 %"
+    assert rows[LEARNT[-1]][-1].split() == ["1", "%", "not", "seen"]
+
+
+def test_learnt_parameters_show_their_range_and_moves(page: str) -> None:
+    rows = table(page, "learnt")
+    assert [name.split()[0] for name in rows] == LEARNT
+    before, now, unit, _, approved, moves = rows["mu_max"]
+    nominal = CONTROL.parameters["mu_max"].value
+    assert (before, unit, moves) == (f"{nominal:.4g}", "1/h", "1")
+    assert "\u00b1" in now
+    assert approved == f"{0.7 * nominal:g} to {1.3 * nominal:g}"
+    assert [name for name in rows if "at its end" in name] == [f"{LEARNT[-1]}  at its end"]
+
+
+def test_lab_results_show_the_estimate_without_and_with_them(page: str) -> None:
+    assert re.search(r"\d \u00b1 [\d.]+ \u2192 [\d.]+ \u00b1", page)
 
 
 def test_identity_and_tables_are_there(run: Path, page: str) -> None:

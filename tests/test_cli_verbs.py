@@ -21,7 +21,17 @@ from mpc_agent.drivers.tagmap import OpcuaSettings
 from mpc_agent.errors import EXIT_CODE_MEANINGS, ExitCode
 from tests.config_files import CONFIGS, DEMO, RECIPE, RIGHT, write_config
 
-VERBS = ("demo", "run", "simulate", "sim-plant", "check", "models", "report", "version")
+VERBS = (
+    "demo",
+    "run",
+    "simulate",
+    "sim-plant",
+    "check",
+    "models",
+    "report",
+    "replay",
+    "version",
+)
 
 
 @pytest.fixture(autouse=True)

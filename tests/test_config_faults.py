@@ -175,7 +175,10 @@ CASES: dict[str, tuple[Any, str]] = {
     ),
     "unknown tag": (
         put("tags", "measured", "ph2", value={"node": "plant:s=a", "unit": "1"}),
-        "tags.measured.ph2: 'ph2' is no output of cho_mab_control; did you mean pH?",
+        (
+            "tags.measured.ph2: 'ph2' is no signal of signals.online or output of "
+            "cho_mab_control; did you mean pH?"
+        ),
     ),
     "unknown unit": (
         put("tags", "measured", "weight", "unit", value="kilo"),
@@ -195,6 +198,29 @@ CASES: dict[str, tuple[Any, str]] = {
     "node written twice": (
         put("tags", "inputs", "air", "setpoint", "node", value="plant:s=Oxygen.Setpoint"),
         "tags.inputs: air, oxygen are all written to plant:s=Oxygen.Setpoint",
+    ),
+    "dose of what is no liquid": (
+        put(
+            "tags",
+            "doses",
+            value={"soda": {"node": "plant:s=Booked.Soda", "unit": "L", "what": "soda"}},
+        ),
+        (
+            "tags.doses.soda.what = 'soda': 'soda' is no liquid; "
+            "give one of glucose_feed, amino_feed, base, water, withdrawn"
+        ),
+    ),
+    "dose by weight": (
+        put(
+            "tags",
+            "doses",
+            value={"bolus": {"node": "plant:s=Bolus", "unit": "kg", "what": "glucose_feed"}},
+        ),
+        "tags.doses.bolus.unit = 'kg': unit 'kg' is [mass], but [length] ** 3 is expected",
+    ),
+    "balance without limits": (
+        put("safety", "balance", value={"absolute_kg": 0}),
+        "safety.balance.absolute_kg = 0: must be",
     ),
     "forgotten state": (
         drop("estimation", "uncertainty", "glucose"),

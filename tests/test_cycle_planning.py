@@ -43,7 +43,7 @@ def now(batch: Batch, last: Decision) -> Situated:
         time_s=record.time_s,
         batch_h=batch_h,
         remaining_h=rooms.harvest_h - batch_h,
-        parameters=rooms.kalman.parameters(last.memory.estimation.history.last.belief),
+        parameters=rooms.kalman.parameters(last.memory.estimation.history.belief),
         inputs=last.measurement.inputs,
         setpoints=record.readings.setpoints,
         limits=batch.memory.limits,

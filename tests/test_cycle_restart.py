@@ -67,7 +67,7 @@ def test_a_batch_in_two_parts_estimates_as_one_in_one_piece(tmp_path: Path) -> N
     first = run_batch(tmp_path / "parts", settings=settings, cycles=9)
     second = run_batch(tmp_path / "parts", first.plant, settings=settings)
     assert whole.records[-1].time_s == second.records[-1].time_s
-    one, other = (batch.memory.estimation.history.last.belief for batch in (whole, second))
+    one, other = (batch.memory.estimation.history.belief for batch in (whole, second))
     np.testing.assert_array_equal(one.mean, other.mean)
     np.testing.assert_array_equal(one.factor, other.factor)
 
@@ -153,6 +153,16 @@ def prepared(settings: Settings, folder: Path, plant: SimulatedPlant) -> Run:
     return asyncio.run(
         prepare(settings, demo_engines(), driver, VirtualClock(plant), folder / RECORD)
     )
+
+
+def test_a_record_whose_signals_stood_in_another_order_is_refused(tmp_path: Path) -> None:
+    """A belief is read by place: the same names in another order would be other unknowns."""
+    batch = run_batch(tmp_path, cycles=1)
+    settings = demo_settings()
+    signals = settings.estimation.signals
+    turned = replace(settings.estimation, signals=(*signals[1:], signals[0]))
+    with pytest.raises(BadRecordError, match="begun with another order of signals"):
+        prepared(replace(settings, estimation=turned), tmp_path, batch.plant)
 
 
 def test_a_record_of_another_configuration_is_refused(tmp_path: Path) -> None:

@@ -13,12 +13,14 @@ from mpc_agent.drivers.opcua import OpcuaDriver
 from mpc_agent.drivers.protocol import Driver
 from mpc_agent.drivers.simulated import SimulatedDriver
 from mpc_agent.drivers.tag_driver import TagDriver
-from mpc_agent.values import Quality
+from mpc_agent.drivers.tags import TagMap
+from mpc_agent.values import Dose, Quality
 from sim_plant.faults import Fault, FaultKind
 from sim_plant.plant import OperatorAction, SimulatedPlant
 from sim_plant.server import PlantServer
 from sim_plant.settings import PlantSettings
 from tests.examples_drivers import (
+    DOSES,
     OUTPUT_UNITS,
     TAGS,
     opcua_settings,
@@ -30,6 +32,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 BAR_IN_ATM = 1 / 1.01325
 
+BOOKED = ["glucose_feed", "antifoam", "withdrawn"]
+"""What these plants let people book."""
+
 
 @dataclass
 class Bench:
@@ -38,7 +43,7 @@ class Bench:
     plant: SimulatedPlant
     advance: Callable[[float], Awaitable[None]]
     operate: Callable[[OperatorAction], Awaitable[None]]
-    connect: Callable[[str], TagDriver]
+    connect: Callable[..., TagDriver]
 
 
 Make = Callable[..., Awaitable[Bench]]
@@ -47,7 +52,8 @@ Make = Callable[..., Awaitable[Bench]]
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server() -> AsyncIterator[PlantServer]:
     """One server for all tests, because starting one takes most of a second."""
-    async with PlantServer(PlantSettings(), "opc.tcp://127.0.0.1:0/") as running:
+    settings = PlantSettings.model_validate({"bookings": BOOKED})
+    async with PlantServer(settings, "opc.tcp://127.0.0.1:0/") as running:
         yield running
 
 
@@ -60,15 +66,19 @@ async def _simulated(settings: PlantSettings, _: PlantServer) -> Bench:
     async def operate(action: OperatorAction) -> None:
         plant.operator(action)
 
-    return Bench(plant, advance, operate, lambda owner: SimulatedDriver(plant, tag_map(), owner))
+    def connect(owner: str, tags: TagMap | None = None) -> TagDriver:
+        return SimulatedDriver(plant, tags or tag_map(), owner)
+
+    return Bench(plant, advance, operate, connect)
 
 
 async def _opcua(settings: PlantSettings, server: PlantServer) -> Bench:
     server.plant = SimulatedPlant(settings)
     await server.advance(0.0)  # shows the new plant's values
 
-    def connect(owner: str) -> TagDriver:
-        return OpcuaDriver(opcua_settings(server.endpoint, owner=owner), tag_map(), None)
+    def connect(owner: str, tags: TagMap | None = None) -> TagDriver:
+        settings = opcua_settings(server.endpoint, owner=owner)
+        return OpcuaDriver(settings, tags or tag_map(), None)
 
     return Bench(server.plant, server.advance, server.operator, connect)
 
@@ -81,11 +91,12 @@ async def make_bench(request: pytest.FixtureRequest, server: PlantServer) -> Asy
     async with AsyncExitStack() as stack:
 
         async def make(**settings: object) -> Bench:
-            bench: Bench = await request.param(PlantSettings.model_validate(settings), server)
+            plant = PlantSettings.model_validate({"bookings": BOOKED, **settings})
+            bench: Bench = await request.param(plant, server)
             connect = bench.connect
 
-            def closing(owner: str) -> TagDriver:
-                driver = connect(owner)
+            def closing(owner: str, tags: TagMap | None = None) -> TagDriver:
+                driver = connect(owner, tags)
                 stack.push_async_callback(driver.close)
                 return driver
 
@@ -358,6 +369,38 @@ async def test_lab_results_carry_the_time_their_sample_was_drawn(
         assert sample.unit == OUTPUT_UNITS[name]
         assert sample.entered_by
     assert (await driver.read()).samples == readings.samples
+
+
+async def test_doses_carry_the_time_they_were_given(make_bench: Make) -> None:
+    """Each tag shows its latest booking, again in every scan, however late it was entered."""
+    bench = await make_bench(
+        doses=[
+            {"what": "glucose_feed", "volume_L": 5.0, "at_h": 1.0},
+            {"what": "glucose_feed", "volume_L": 2.0, "at_h": 3.0, "booked_after_h": 1.0},
+            {"what": "antifoam", "volume_L": 0.5, "at_h": 1.0},
+            {"what": "withdrawn", "volume_L": 0.2, "at_h": 2.0},
+        ]
+    )
+    driver = bench.connect("agent one", tag_map({**TAGS, "doses": DOSES}))
+    began_s = bench.plant.time_s
+    readings = await driver.read()
+    assert readings.status.message == ""
+    assert readings.doses == ()
+
+    async def seen() -> set[Dose]:
+        await bench.advance(3600.0)
+        doses = (await driver.read()).doses
+        assert (await driver.read()).doses == doses
+        return set(doses)
+
+    bolus = Dose("glucose_feed", 5.0, began_s + 3600.0)
+    water = Dose("water", 0.5, began_s + 3600.0)
+    assert await seen() == {bolus, water}
+    sample = Dose("withdrawn", 0.2, began_s + 7200.0)
+    assert await seen() == {bolus, water, sample}
+    assert await seen() == {bolus, water, sample}
+    late = Dose("glucose_feed", 2.0, began_s + 10800.0)
+    assert await seen() == {late, water, sample}
 
 
 @pytest.mark.parametrize(

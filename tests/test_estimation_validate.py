@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mpc_agent.codec import decode, encode
 from mpc_agent.estimation.settings import SignalSettings
 from mpc_agent.estimation.validate import SignalMemory, validate
 from mpc_agent.values import PlantStatus, Quality, Reading, Readings, Verdict
 from plant_models.model import Input
 
 NOW_S = 1_767_600_000.0
+PERIOD_S = 60.0
 SIGNAL = SignalSettings(
     "glucose",
     absolute=0.1,
@@ -36,6 +38,11 @@ SEEN = SignalMemory(
     inputs=np.array([1.0, 100.0]),
 )
 NEW = SignalMemory.empty(1, np.array([0.5, 84.0]))
+
+
+def used_at(time_s: float) -> SignalMemory:
+    """A memory of 20 mmol/L, used and changed last at that time."""
+    return replace(SEEN, accepted_at_s=np.array([time_s]), changed_at_s=np.array([time_s]))
 
 
 def scan(
@@ -70,10 +77,10 @@ def glucose(value: float, age_s: float = 0.0, quality: Quality = Quality.GOOD) -
         (glucose(100.0), NEW, Verdict.OK),
         (glucose(-0.1), NEW, Verdict.OUT_OF_RANGE),
         (glucose(100.1), NEW, Verdict.OUT_OF_RANGE),
-        # Ten minutes at 10 /h, and three deviations of noise.
-        (glucose(20.0 + 10 / 6 + 0.29), SEEN, Verdict.OK),
-        (glucose(20.0 + 10 / 6 + 0.31), SEEN, Verdict.TOO_FAST),
-        (glucose(20.0 - 10 / 6 - 0.31), SEEN, Verdict.TOO_FAST),
+        # Ten minutes at 10 /h, and three deviations of the noise of both values.
+        (glucose(20.0 + 10 / 6 + 0.42), SEEN, Verdict.OK),
+        (glucose(20.0 + 10 / 6 + 0.43), SEEN, Verdict.TOO_FAST),
+        (glucose(20.0 - 10 / 6 - 0.43), SEEN, Verdict.TOO_FAST),
         (glucose(90.0), NEW, Verdict.OK),
         (glucose(20.0), SEEN, Verdict.OK),
         (
@@ -86,11 +93,30 @@ def glucose(value: float, age_s: float = 0.0, quality: Quality = Quality.GOOD) -
             replace(SEEN, changed_at_s=np.array([NOW_S - 3601])),
             Verdict.OK,
         ),
+        # A source time that was used already, or is older: nothing new, whatever the value.
+        (glucose(20.0, age_s=600.0), SEEN, Verdict.REPEATED),
+        (glucose(20.1, age_s=600.0), SEEN, Verdict.REPEATED),
+        (glucose(20.0, age_s=700.0), SEEN, Verdict.REPEATED),
+        (glucose(20.0, age_s=599.9), SEEN, Verdict.OK),
+        # But every fault is told of it.
+        (glucose(nan, age_s=600.0, quality=Quality.BAD), SEEN, Verdict.BAD_QUALITY),
+        (glucose(20.0, age_s=600.0, quality=Quality.UNCERTAIN), SEEN, Verdict.BAD_QUALITY),
+        (glucose(nan, age_s=600.0), SEEN, Verdict.OUT_OF_RANGE),
+        (glucose(101.0, age_s=600.0), SEEN, Verdict.OUT_OF_RANGE),
+        (glucose(20.0, age_s=901.0), used_at(NOW_S - 901), Verdict.STALE),
+        (
+            glucose(20.0, age_s=600.0),
+            replace(SEEN, changed_at_s=np.array([NOW_S - 3601])),
+            Verdict.FROZEN,
+        ),
+        # Our clock was set back: what was used in its future does not silence the signal.
+        (glucose(20.0), used_at(NOW_S + 3600), Verdict.OK),
+        (glucose(20.0), used_at(NOW_S + 4), Verdict.REPEATED),
     ],
 )
 def test_each_verdict(reading: Reading | None, memory: SignalMemory, verdict: Verdict) -> None:
     measured = {} if reading is None else {"glucose": reading}
-    measurement, after = validate(scan(measured), memory, (SIGNAL,), INPUTS)
+    measurement, after = validate(scan(measured), memory, (SIGNAL,), INPUTS, PERIOD_S)
     assert measurement.signals == ("glucose",)
     assert measurement.verdicts == (verdict,)
     if verdict is Verdict.OK:
@@ -110,7 +136,7 @@ def test_an_uncertain_value_is_used_where_the_configuration_says_so() -> None:
         (Quality.BAD, Verdict.BAD_QUALITY),
     ):
         reading = glucose(20.5, quality=quality)
-        measurement, _ = validate(scan({"glucose": reading}), SEEN, (lenient,), INPUTS)
+        measurement, _ = validate(scan({"glucose": reading}), SEEN, (lenient,), INPUTS, PERIOD_S)
         assert measurement.verdicts == (verdict,)
 
 
@@ -118,7 +144,8 @@ def test_a_signal_without_limits_of_change_never_freezes_nor_runs_away() -> None
     plain = replace(SIGNAL, max_rate_per_h=None, frozen_after_s=None)
     old = replace(SEEN, changed_at_s=np.array([NOW_S - 1e6]))
     for value in (20.0, 99.0):
-        measurement, _ = validate(scan({"glucose": glucose(value)}), old, (plain,), INPUTS)
+        read = scan({"glucose": glucose(value)})
+        measurement, _ = validate(read, old, (plain,), INPUTS, PERIOD_S)
         assert measurement.verdicts == (Verdict.OK,)
 
 
@@ -128,7 +155,7 @@ def test_a_signal_that_came_too_fast_is_believed_once_it_could_have_come_so_far(
         at_s = NOW_S + 60 * minutes
         reading = Reading("glucose", 30.0 + 1e-3 * minutes, at_s)
         measurement, memory = validate(
-            scan({"glucose": reading}, at_s=at_s), memory, (SIGNAL,), INPUTS
+            scan({"glucose": reading}, at_s=at_s), memory, (SIGNAL,), INPUTS, PERIOD_S
         )
         verdicts.append(measurement.verdicts[0])
     assert verdicts[:3] == [Verdict.TOO_FAST] * 3
@@ -141,7 +168,7 @@ def test_a_frozen_signal_is_believed_again_when_it_moves() -> None:
         at_s = NOW_S + 60 * minutes
         reading = Reading("glucose", value, at_s)
         measurement, memory = validate(
-            scan({"glucose": reading}, at_s=at_s), memory, (SIGNAL,), INPUTS
+            scan({"glucose": reading}, at_s=at_s), memory, (SIGNAL,), INPUTS, PERIOD_S
         )
         verdicts.append(measurement.verdicts[0])
     assert verdicts == [Verdict.OK, Verdict.OK, Verdict.FROZEN, Verdict.OK]
@@ -167,29 +194,93 @@ def test_an_input_that_cannot_be_read_is_taken_as_unchanged(
     reading: Reading | None, feed: float
 ) -> None:
     inputs = {} if reading is None else {"feed": reading}
-    measurement, after = validate(scan({}, inputs), SEEN, (SIGNAL,), INPUTS)
+    measurement, after = validate(scan({}, inputs), SEEN, (SIGNAL,), INPUTS, PERIOD_S)
     assert measurement.inputs.tolist() == [feed, 100.0]
     assert after.inputs.tolist() == [feed, 100.0]
     assert SEEN.inputs.tolist() == [1.0, 100.0]
 
 
 numbers = st.floats(allow_nan=True, allow_infinity=True)
-
-
-@given(
-    rows=st.lists(
-        st.tuples(numbers, numbers, st.sampled_from(Quality), numbers), min_size=1, max_size=8
-    )
+times = st.one_of(
+    numbers,
+    st.floats(NOW_S - 2000, NOW_S + 10),
+    st.sampled_from((NOW_S, NOW_S - 600)),
 )
-def test_whatever_is_read_only_plausible_numbers_pass(
-    rows: list[tuple[float, float, Quality, float]],
+values = st.one_of(numbers, st.floats(15.0, 25.0))
+readings = st.builds(Reading, st.just("glucose"), values, times, st.sampled_from(Quality))
+settings = st.builds(
+    replace,
+    st.just(SIGNAL),
+    lower=st.sampled_from((0.0, -1e308)),
+    upper=st.sampled_from((100.0, 1e308)),
+    max_rate_per_h=st.sampled_from((None, 10.0)),
+    frozen_after_s=st.sampled_from((None, 1800.0)),
+    every_s=st.sampled_from((None, 30.0, 600.0)),
+    delay_s=st.sampled_from((0.0, 300.0)),
+    accept_uncertain=st.booleans(),
+)
+
+
+@given(signal=settings, rows=st.lists(st.tuples(readings, st.floats(-700, 700)), max_size=8))
+def test_whatever_is_read_only_plausible_new_values_pass(
+    signal: SignalSettings, rows: list[tuple[Reading, float]]
 ) -> None:
-    memory = NEW
-    for value, sampled_at_s, quality, feed in rows:
-        measured = {"glucose": Reading("glucose", value, sampled_at_s, quality)}
-        inputs = {"feed": Reading("feed", feed, NOW_S, quality)}
-        measurement, memory = validate(scan(measured, inputs), memory, (SIGNAL,), INPUTS)
+    memory, used = NEW, list[float]()
+    for reading, later_s in rows:
+        at_s = NOW_S + later_s
+        read = scan({"glucose": reading}, {"feed": replace(reading, signal="feed")}, at_s)
+        measurement, after = validate(read, memory, (signal,), INPUTS, PERIOD_S)
+        again, _ = validate(read, memory, (signal,), INPUTS, PERIOD_S)
+        assert encode(again) == encode(measurement)
+        (value,), (belongs_at_s,) = measurement.values, measurement.belongs_at_s
         passed = measurement.verdicts[0] is Verdict.OK
-        assert passed == bool(np.isfinite(measurement.values[0]))
-        assert not passed or 0.0 <= measurement.values[0] <= 100.0
+        assert passed == bool(np.isfinite(value)) == bool(np.isfinite(belongs_at_s))
+        if passed:
+            assert signal.lower <= value <= signal.upper
+            assert at_s - signal.max_age_s - signal.delay_s <= belongs_at_s <= at_s
+            assert all(reading.sampled_at_s != earlier or earlier > at_s for earlier in used)
+            used.append(reading.sampled_at_s)
         assert np.isfinite(measurement.inputs).all()
+        assert encode(decode(encode(after), SignalMemory)) == encode(after)
+        memory = after
+
+
+@given(now_s=numbers, reading=readings)
+def test_no_clock_makes_validation_fail(now_s: float, reading: Reading) -> None:
+    measurement, _ = validate(
+        scan({"glucose": reading}, at_s=now_s), NEW, (SIGNAL,), INPUTS, PERIOD_S
+    )
+    assert isinstance(measurement.verdicts[0], Verdict)
+
+
+@pytest.mark.parametrize(
+    ("now", "setpoint", "remote", "before"),
+    [
+        (1.5, None, True, 1.0),  # moved by itself: known as well as it moved
+        (1.5, 1.5, True, None),  # follows the agent's setpoint since the last scan
+        (1.5, 1.5, False, 1.0),  # a setpoint that the plant does not follow explains nothing
+        (1.5, 0.7, True, 1.0),  # does not follow it
+        (1.01, None, True, None),  # noise of the reading
+    ],
+)
+def test_an_input_that_moved_by_itself_is_told_with_where_it_was(
+    now: float, setpoint: float | None, remote: bool, before: float | None
+) -> None:
+    readings = scan({}, {"feed": Reading("feed", now, NOW_S)})
+    readings = replace(
+        readings,
+        setpoints={} if setpoint is None else {"feed": setpoint},
+        status=replace(readings.status, remote_active=remote),
+    )
+    measurement, _ = validate(readings, SEEN, (SIGNAL,), INPUTS, PERIOD_S)
+    if before is None:
+        assert measurement.inputs_before is None
+    else:
+        assert measurement.inputs_before is not None
+        assert measurement.inputs_before.tolist() == [before, 100.0]
+
+
+def test_before_the_first_scan_inputs_are_only_assumed_and_have_not_moved() -> None:
+    readings = scan({}, {"feed": Reading("feed", 5.0, NOW_S)})
+    measurement, _ = validate(readings, NEW, (SIGNAL,), INPUTS, PERIOD_S)
+    assert measurement.inputs_before is None

@@ -201,18 +201,17 @@ def test_the_filter_follows_a_stiff_culture() -> None:
         ),
         0.1,
     )
-    belief, truth = kalman.initial(), X
+    belief, truth = kalman.initial(U), X
     generator = np.random.default_rng(3)
     for cycle in range(40):
         truth = exact(truth, U, 0.1)
-        measured = truth[[0, 3]] + generator.normal(0.0, [0.01, 0.05])
-        belief = kalman.fuse_online(kalman.predict(belief, U, 0.1), U, measured).belief
-        if cycle == 20:
-            belief = kalman.fuse_assays(belief, U, truth[[1]]).belief
-    deviation = np.sqrt(np.sum(belief.factor**2, axis=1))
-    assert belief.finite
-    assert abs(belief.mean[1] - truth[1]) < 3 * deviation[1]
-    assert deviation[1] < 0.5
+        online = truth[[0, 3]] + generator.normal(0.0, [0.01, 0.05])
+        assay = truth[1] if cycle == 20 else np.nan
+        rows, _ = kalman.rows([0.1], U, np.append(online, assay)[None])
+        belief, report, _ = kalman.march(belief, rows)
+        assert report.sound.all()
+    assert abs(belief.mean[1] - truth[1]) < 3 * belief.deviation[1]
+    assert belief.deviation[1] < 0.5
 
 
 def test_the_optimiser_feeds_up_to_what_oxygen_allows() -> None:

@@ -16,9 +16,9 @@ from mpc_agent.safety.guard import (
     guard,
     largest_volume_L,
 )
-from mpc_agent.safety.ledger import Delivery, Ledger
+from mpc_agent.safety.ledger import Bookings, Delivery, Ledger
 from mpc_agent.safety.oxygen import OxygenWatch
-from mpc_agent.values import Origin, Setpoints
+from mpc_agent.values import WATER, WITHDRAWN, Dose, Origin, Setpoints
 from tests.examples_safety import HELD, NOW_S, SETTINGS, context
 
 NAMES = tuple(SETTINGS.input_limits)
@@ -46,7 +46,24 @@ def ledgers(draw: st.DrawFn) -> Ledger:
     )
     totals = {name: draw(st.floats(0.0, 400.0)) for name in SETTINGS.liquids}
     rates = {name: draw(flows) for name in SETTINGS.liquids}
-    return Ledger(updated_at_s=NOW_S, flows_L_per_h=rates, totals_L=totals, recent=recent)
+    given_doses = draw(
+        st.lists(
+            st.builds(
+                Dose,
+                st.sampled_from((*SETTINGS.liquids, WATER, WITHDRAWN)),
+                st.floats(0.01, 50.0),
+                st.floats(-7000.0, 100.0).map(lambda seconds: NOW_S + seconds),
+            ),
+            max_size=3,
+        )
+    )
+    return Ledger(
+        updated_at_s=NOW_S,
+        flows_L_per_h=rates,
+        totals_L=totals,
+        recent=recent,
+        bookings=Bookings(tuple(given_doses)),
+    )
 
 
 @st.composite
@@ -305,3 +322,34 @@ def test_text_and_huge_integers_are_no_setpoints() -> None:
     wanted = {**HELD, "glucose_feed": "much", "amino_feed": 10**400}
     values = guard(wanted, {}, context()).values  # type: ignore[arg-type]
     assert (values["glucose_feed"], values["amino_feed"]) == (0.0, 0.0)
+
+
+# ------------------------------------------------------------------ doses by hand
+
+
+def booked(*doses: Dose) -> Ledger:
+    """A ledger of these bookings alone."""
+    return Ledger(updated_at_s=NOW_S, bookings=Bookings(doses))
+
+
+def test_a_bolus_counts_into_the_hour_and_the_batch() -> None:
+    wanted = {"glucose_feed": 5.6, "amino_feed": 5.6}
+    hour = guard(wanted, {}, context(ledger=booked(Dose("glucose_feed", 3.9, NOW_S - 600.0))))
+    # 0.1 L are left for the half hour that the setpoints hold.
+    assert hour.values["glucose_feed"] == pytest.approx(0.2)
+    assert {(clip.input, clip.rule) for clip in hour.clips} >= {("glucose_feed", "hourly dose")}
+    batch = guard(wanted, {}, context(ledger=booked(Dose("glucose_feed", 299.9, NOW_S - 1e5))))
+    assert batch.values["glucose_feed"] == pytest.approx(0.2)
+    assert batch.values["amino_feed"] == pytest.approx(
+        guard(wanted, {}, context()).values["amino_feed"]
+    )
+
+
+def test_the_balance_counts_doses_and_samples_where_the_estimate_is_not_trusted() -> None:
+    ledger = booked(
+        Dose("glucose_feed", 10.0, NOW_S - 9e4),
+        Dose(WATER, 5.0, NOW_S - 9e4),
+        Dose(WITHDRAWN, 2.0, NOW_S - 9e4),
+    )
+    blind = context(ledger=ledger, volume_L=nan)
+    assert largest_volume_L(blind) == pytest.approx(SETTINGS.initial_volume_L + 13.0)

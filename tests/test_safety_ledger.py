@@ -1,12 +1,23 @@
 """The ledger of doses: totals, the last hour, and the flow that the last hour leaves."""
 
+from dataclasses import replace
 from math import inf, nan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mpc_agent.safety.ledger import HOUR_S, Ledger, highest_flow, record_delivery
+from mpc_agent.safety.ledger import (
+    HOUR_S,
+    Bookings,
+    Ledger,
+    highest_flow,
+    losing,
+    record_delivery,
+    record_doses,
+)
+from mpc_agent.values import WATER, WITHDRAWN, Dose
 
 START_S = 1_767_600_000.0
 
@@ -93,3 +104,65 @@ def test_an_early_corner_of_the_coming_hour_can_bind() -> None:
     ledger = kept([0.0, 11.4, 0.0, 0.0, 0.0, 0.0], 600.0)
     now_s = START_S + HOUR_S
     assert highest_flow(ledger, "feed", 2.0, now_s, 1.0) == pytest.approx(0.1 * 6)
+
+
+# ------------------------------------------------------------------ doses by hand
+
+
+def test_a_booking_counts_once_however_often_it_is_seen() -> None:
+    bolus = Dose("feed", 2.5, START_S + 60.0)
+    ledger = kept([1.0] * 6, 600.0)
+    for _ in range(5):
+        ledger = record_doses(ledger, [bolus], START_S)
+    assert ledger.bookings == Bookings((bolus,))
+    assert ledger.total_L("feed") == pytest.approx(1.0 + 2.5)
+    assert ledger.pumped_L == pytest.approx(1.0)
+    assert record_doses(ledger, [bolus], START_S) is ledger
+    again = record_doses(ledger, [replace(bolus, given_at_s=START_S + 61.0)], START_S)
+    assert again.total_L("feed") == pytest.approx(1.0 + 5.0)
+
+
+def test_what_was_given_before_inoculation_is_in_the_initial_volume() -> None:
+    early = [Dose("feed", 2.5, START_S - 0.5), Dose(WITHDRAWN, 2.5, START_S - 1.0)]
+    ledger = kept([1.0], 600.0)
+    assert record_doses(ledger, early, START_S) is ledger
+
+
+def test_water_and_broth_are_of_no_input() -> None:
+    doses = [Dose(WATER, 1.0, START_S + 1.0), Dose(WITHDRAWN, 0.4, START_S + 2.0)]
+    ledger = record_doses(kept([2.0] * 6, 600.0), doses, START_S)
+    assert ledger.total_L("feed") == pytest.approx(2.0)
+    assert ledger.delivered_L == pytest.approx(3.0)
+    assert ledger.withdrawn_L == pytest.approx(0.4)
+    assert ledger.booked_L() == pytest.approx(0.6)
+    assert ledger.booked_L(START_S + 1.0) == pytest.approx(1.0)
+
+
+def test_losses_add_up_at_the_rate_last_known() -> None:
+    ledger = losing(kept([0.0], 600.0), 0.5)
+    ledger = record_delivery(ledger, ("feed",), {}, {}, START_S + 600.0 + 2 * HOUR_S)
+    assert ledger.lost_L == pytest.approx(1.0)
+    ledger = losing(ledger, nan)
+    ledger = record_delivery(ledger, ("feed",), {}, {}, START_S + 600.0 + 4 * HOUR_S)
+    assert ledger.lost_L == pytest.approx(2.0)
+
+
+@given(
+    st.floats(0.0, 3.0),
+    st.lists(st.tuples(st.floats(0.01, 3.0), st.floats(0.0, HOUR_S)), min_size=1, max_size=4),
+    st.floats(0.1, 1.5),
+)
+def test_no_hour_exceeds_its_dose_after_a_bolus(
+    before: float, boluses: list[tuple[float, float]], held_h: float
+) -> None:
+    """The flow allowed now, held as long as it may be, keeps every hour within the limit."""
+    limit, now_s = 4.0, START_S + 6 * 600.0
+    doses = [Dose("feed", volume, now_s - ago_s) for volume, ago_s in boluses]
+    ledger = record_doses(kept([before] * 6, 600.0), doses, START_S - 1.0)
+    flow = highest_flow(ledger, "feed", limit, now_s, held_h)
+    if ledger.delivered_since_L("feed", now_s - HOUR_S) > limit:
+        assert flow == 0.0
+        return
+    for ahead_h in np.linspace(0.0, min(held_h, 1.0), 200):
+        past = ledger.delivered_since_L("feed", now_s + (ahead_h - 1.0) * HOUR_S)
+        assert past + flow * ahead_h <= limit * (1 + 1e-6)

@@ -122,6 +122,7 @@ cycles = st.fixed_dictionaries(
         "warming_up": st.booleans(),
         "estimate_healthy": st.booleans(),
         "lost_signals": st.sampled_from([(), ("dissolved_oxygen",)]),
+        "unobservable": st.sampled_from([(), ("glucose",)]),
         "record_failed": st.booleans(),
         "at_safe": st.booleans(),
         "write_refused": st.booleans(),
@@ -251,6 +252,7 @@ def test_giving_up_control_by_itself_is_no_take_over() -> None:
     [
         ({"lost_signals": ("dissolved_oxygen",)}, Flag.CRITICAL_SIGNAL_LOST, 2),
         ({"estimate_healthy": False}, Flag.ESTIMATE_UNHEALTHY, 6),
+        ({"unobservable": ("glucose",)}, Flag.STATE_UNOBSERVABLE, 4),
         ({"at_safe": True}, Flag.PLAN_EXPIRED, 3),
         ({"write_refused": True}, Flag.WRITE_REFUSED, 2),
         ({"decision_late": True}, Flag.DECISIONS_LATE, 2),
@@ -267,6 +269,18 @@ def test_flags_come_after_their_grace_and_not_before(
     assert [flag in state.flags for state in states] == [False] * cycles_of_grace + [True]
     interrupted = run([*[cycle] * cycles_of_grace, {}, cycle], IN_CONTROL)
     assert (flag in interrupted[-1].flags) == (cycles_of_grace == 0)
+
+
+def test_what_is_not_known_keeps_the_agent_from_control_until_it_is_known_again() -> None:
+    unknown = {"unobservable": ("viable_cells", "glucose")}
+    less = {"status": LOCAL, "unobservable": ("glucose",)}
+    *_, lost, one_left, known, control = run(
+        [*[unknown] * 5, less, {"status": LOCAL}, {}], IN_CONTROL
+    )
+    assert (lost.actual, lost.requested) == (Mode.SHADOW, False)
+    assert one_left.actual is Mode.SHADOW
+    assert (known.flags, known.requested) == ((Flag.REMOTE_INACTIVE,), True)
+    assert control.actual is Mode.CONTROL
 
 
 def test_refused_writes_need_an_acknowledgement_although_nothing_is_written_any_more() -> None:

@@ -28,6 +28,7 @@ LIMITS = SETTINGS.input_limits
         ({"max_volume_L": 1400.0}, "max_volume_L"),
         ({"oxygen_feed_factor": 1.1}, "oxygen_feed_factor"),
         ({"critical_grace_s": -1.0}, "critical_grace_s"),
+        ({"unobservable_grace_s": -1.0}, "unobservable_grace_s"),
         ({"estimate_grace_s": nan}, "estimate_grace_s"),
         (
             {"input_limits": {**LIMITS, "glucose_feed": InputLimit(0.1, 5.0)}},

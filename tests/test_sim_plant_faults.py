@@ -82,6 +82,28 @@ def test_a_probe_stands_still(kind: str, stamp_moves: bool) -> None:
     assert faulty.tag("Capacitance.Value").value == now.value
 
 
+def test_spikes_are_single_readings() -> None:
+    faults = (fault("probe_spike", "capacitance", -3.0), fault("probe_spike", "weight", 50.0))
+    healthy, faulty = pair(*faults)
+    spikes = {"Capacitance.Value": -3.0, "Weight.Value": 50.0}
+    jumps: dict[str, list[float]] = {name: [] for name in spikes}
+    for _ in range(360):
+        for plant in (healthy, faulty):
+            plant.advance_to(plant.time_s + 10.0)
+        assert faulty.tag("pH.Value") == healthy.tag("pH.Value")
+        for name in spikes:
+            assert faulty.tag(name).quality is Quality.GOOD
+            jumps[name].append(number(faulty, name) - number(healthy, name))
+    for name, size in spikes.items():
+        jumped = np.array(jumps[name]) != 0.0
+        assert np.array(jumps[name])[jumped] == pytest.approx(size, abs=1e-3)
+        inside = jumped[179:359]
+        assert 0.03 < inside.mean() < 0.2
+        assert jumped.sum() == inside.sum(), "only within the window"
+    moments = [np.array(differences) != 0.0 for differences in jumps.values()]
+    assert not np.array_equal(*moments), "each probe has its own moments"
+
+
 def test_a_bad_oxygen_probe_makes_the_loop_hold() -> None:
     _, faulty = pair(fault("probe_bad", "dissolved_oxygen"))
     advance(faulty, 0.6)
@@ -116,6 +138,32 @@ def test_a_blocked_line_is_seen_by_the_weight_alone() -> None:
     assert faulty.tag("GlucoseFeed.Actual") == healthy.tag("GlucoseFeed.Actual")
     missing = healthy.truth.output("volume")[-1] - faulty.truth.output("volume")[-1]
     assert missing == pytest.approx(0.5 * healthy.truth.input("glucose_feed")[-1], rel=0.01)
+
+
+@pytest.mark.parametrize(("size", "share"), [(0.4, 1.1), (-0.4, 0.9), (-9.0, 0.0)])
+def test_a_pump_drifts_away_from_what_it_shows(size: float, share: float) -> None:
+    healthy, faulty = pair(fault("pump_drift", "glucose_feed", size))
+    advance(healthy, 0.75)
+    advance(faulty, 0.75)
+    flows = [plant.truth.input("glucose_feed")[-1] for plant in (healthy, faulty)]
+    assert flows[1] / flows[0] == pytest.approx(share, abs=0.01)
+    assert faulty.tag("GlucoseFeed.Actual") == healthy.tag("GlucoseFeed.Actual")
+    advance(healthy, 0.5)
+    advance(faulty, 0.5)
+    flows = [plant.truth.input("glucose_feed")[-1] for plant in (healthy, faulty)]
+    assert flows[1] == flows[0]
+
+
+def test_faults_of_one_pump_add_up_in_any_order() -> None:
+    both = fault("pump_blocked", "glucose_feed", 0.5), fault("pump_stuck", "glucose_feed")
+    delivered = []
+    for faults in (both, both[::-1]):
+        plant = small_plant(faults=faults)
+        advance(plant, 1.25)
+        gain = plant.culture.pump_gains["glucose_feed"]
+        shown = 0.06 * number(plant, "GlucoseFeed.Actual")
+        delivered.append(plant.truth.input("glucose_feed")[-1] / (gain * shown))
+    assert delivered == pytest.approx([0.5, 0.5])
 
 
 def test_lost_gas_is_shown_and_comes_back() -> None:

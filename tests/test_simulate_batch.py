@@ -181,7 +181,7 @@ def test_coverage_is_the_share_of_cycles_with_the_truth_in_the_band(compared: Si
     truth = Truth.load(Path(compared.achieved.folder) / TRUTH_NAME)
     volume = np.interp([1.0, 2.0, 3.0, 4.0], truth.time_h, truth.output("volume"))
     seen = Watch(
-        assays={"volume": 0},
+        assayed={"volume": 0},
         times_h=[1.0, 2.0, 3.0, 4.0],
         means=[np.array([value + 1.9]) for value in volume],
         deviations=[np.array([width]) for width in (1.0, 1.0, 0.9, 1.0)],

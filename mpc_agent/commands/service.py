@@ -23,10 +23,12 @@ from mpc_agent.config import (
 from mpc_agent.drivers.opcua import OpcuaDriver
 from mpc_agent.drivers.tagmap import OpcuaSettings
 from mpc_agent.errors import CannotWriteError, ExitCode, UnavailableError, UserError
-from mpc_agent.loop import early_metrics, prepare, run_agent, wait_for_plant
+from mpc_agent.loop import early_header, prepare, run_agent, wait_for_plant
 from mpc_agent.memory import CycleRecord, Memory, Rooms
+from mpc_agent.metrics import Metrics
 from mpc_agent.web.health import Health
 from mpc_agent.web.server import WebServer
+from mpc_agent.web.status import StatusPage
 
 log = structlog.get_logger(__name__)
 
@@ -71,20 +73,27 @@ async def serve_batch(settings: Settings, follow: Follow, stop: asyncio.Event) -
         stack.push_async_callback(driver.close)
         clock: Clock = PlantClock(driver) if wall is None else wall
         health = Health(settings.document.cycle.period_s)
-        metrics = early_metrics(settings, engines, folder)
+        early = early_header(settings, engines)
+        metrics, page = Metrics(early, folder), StatusPage(early)
         if web.enabled:
-            server = WebServer(metrics, health, web.host, web.port)
+            server = WebServer(metrics, health, web.host, web.port, [page.route])
             await server.start()
             stack.push_async_callback(server.stop)
-            log.info("metrics and health", url=f"http://{web.host}:{server.port}/metrics")
+            log.info("page, metrics and health", url=f"http://{web.host}:{server.port}/")
         if not await wait_for_plant(driver, stop, health):
             return None
         run = await prepare(settings, engines, driver, clock, record_file(settings), metrics)
         stack.callback(run.agent.journal.close)
         health.met("record")
+        page.begin(run.agent.journal.header)
         rooms = run.agent.rooms
         log.info("started", batch=settings.document.batch.id, record=str(run.agent.journal.path))
-        return await run_agent(run, clock, stop, health, lambda record: follow(record, rooms))
+
+        def note(record: CycleRecord) -> None:
+            page.see(record)
+            follow(record, rooms)
+
+        return await run_agent(run, clock, stop, health, note)
 
 
 def with_owner(settings: OpcuaSettings, batch: str) -> OpcuaSettings:

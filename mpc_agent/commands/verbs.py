@@ -278,6 +278,45 @@ def report(
 
 @app.command(
     epilog=_examples(
+        "mpc-agent replay runs/demo-20260105T080000Z",
+        "mpc-agent replay runs/CHO-0417.sqlite --config less_noise.yaml",
+        "mpc-agent replay runs/CHO-0417.sqlite --html replay.html --csv replay.csv",
+    )
+)
+def replay(
+    run_path: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Folder of a run, or its record.")
+    ],
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file of the agent, instead of the recorded one.")
+    ] = None,
+    csv: Annotated[
+        Path | None, typer.Option(help="CSV file for every mean and deviation, smoothed too.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="HTML file for the plots, smoothed estimates included.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate a recorded batch again, and tell what differs.
+
+    The recorded readings pass through validation and filter once more, from the beginning. The
+    recorded configuration gives the same estimates in every bit, with the same software on the same
+    kind of machine. Another one is held against the record: how far each quantity is away, whether
+    lab values were where they were expected, and what was learnt.
+    """
+    from mpc_agent.commands.replaying import progress_bar, run_replay
+
+    with progress_bar(sys.stderr) as progress:
+        told = run_replay(run_path, config, csv, html, progress)
+    if as_json:
+        _print_json(told.as_json())
+    else:
+        sys.stdout.write(told.text() + "\n")
+
+
+@app.command(
+    epilog=_examples(
         "mpc-agent models",
         "mpc-agent models ecoli_anane           and a plot, ecoli_anane.html",
         "mpc-agent models my_model.py --plot batch.html",

@@ -1,7 +1,7 @@
 """From sections of plain values to what the rooms of the agent are built from."""
 
-from dataclasses import replace
-from math import inf
+from collections.abc import Mapping
+from math import hypot, inf
 
 import numpy as np
 
@@ -9,77 +9,15 @@ from controllers.problem import DecidedInput, Limit, Problem, Tracked
 from controllers.settings import ControlSettings, FeedSettings, GasSettings, Schedule
 from mpc_agent.config.check_limits import initial_volume_L
 from mpc_agent.config.document import Document
-from mpc_agent.config.parameter_set import ParameterSet, parameter_values
 from mpc_agent.config.schema_control import GasSection, ProblemSection, TrackedSection
-from mpc_agent.config.schema_estimation import OnlineSection, TrustSection
-from mpc_agent.drivers.tagmap import MeasuredTag
-from mpc_agent.estimation.settings import (
-    AdaptedParameter,
-    EstimationSettings,
-    SignalSettings,
-    Uncertainty,
+from mpc_agent.config.schema_safety import GuardedInputSection
+from mpc_agent.safety.settings import (
+    BalanceSettings,
+    FallbackSettings,
+    InputLimit,
+    SafetySettings,
 )
-from mpc_agent.safety.settings import FallbackSettings, InputLimit, SafetySettings
 from plant_models.model import PlantModel
-
-
-def estimation_settings(
-    document: Document, model: PlantModel, given: ParameterSet | None
-) -> EstimationSettings:
-    """What the filter is built from; `given` is the model's parameter set, if any."""
-    section, signals = document.estimation, document.signals
-    initial = {name: item.initial for name, item in model.states.items()}
-    return EstimationSettings(
-        model=model,
-        initial={**initial, **document.model.initial},
-        parameters=parameter_values(document.model, model, given),
-        uncertainty={
-            name: Uncertainty(
-                initial=section.uncertainty[name].initial_deviation,
-                drift=section.uncertainty[name].drift_per_sqrt_h,
-                relative_drift=section.uncertainty[name].relative_drift_per_sqrt_h,
-            )
-            for name in model.states
-        },
-        signals=tuple(
-            _online_signal(name, item, document.tags.measured[name])
-            for name, item in signals.online.items()
-        ),
-        assays=tuple(_signal(name, item) for name, item in signals.assays.items()),
-        adapted=tuple(
-            AdaptedParameter(
-                name=name,
-                deviation=item.relative_deviation,
-                drift=item.relative_drift_per_sqrt_h,
-                lower=item.lower,
-                upper=item.upper,
-            )
-            for name, item in section.adapted.items()
-        ),
-        max_rewind_h=section.max_rewind_h,
-    )
-
-
-def _signal(name: str, item: TrustSection) -> SignalSettings:
-    return SignalSettings(
-        name=name,
-        absolute=item.noise.absolute,
-        relative=item.noise.relative,
-        lower=item.plausible[0],
-        upper=item.plausible[1],
-        gate=item.gate_sigmas,
-        readmit_after=item.readmit_after,
-    )
-
-
-def _online_signal(name: str, item: OnlineSection, tag: MeasuredTag) -> SignalSettings:
-    return replace(
-        _signal(name, item),
-        max_age_s=tag.max_age_s,
-        accept_uncertain=tag.uncertain == "accept",
-        max_rate_per_h=item.max_rate_per_h,
-        frozen_after_s=item.frozen_after_s,
-    )
 
 
 def control_settings(document: Document, model: PlantModel) -> ControlSettings:
@@ -163,22 +101,16 @@ def _schedule(item: TrackedSection) -> Schedule:
     return Schedule(np.array(hours, dtype=np.float64), np.array(values, dtype=np.float64))
 
 
-def safety_settings(document: Document, model: PlantModel) -> SafetySettings:
-    """Limits and graces of guard, ladder and mode machine."""
+def safety_settings(
+    document: Document, model: PlantModel, parameters: Mapping[str, float]
+) -> SafetySettings:
+    """Limits and graces of guard, ladder and mode machine; `parameters` are the model's."""
     section, control = document.safety, document.control
     inputs, graces, oxygen = section.inputs, section.graces, section.oxygen
     feeds = tuple(name for name in inputs if name in model.volume_flows)
     times = {"feed": section.fallbacks.feed, "gas": section.fallbacks.gas}
     return SafetySettings(
-        input_limits={
-            name: InputLimit(
-                lower=item.lower,
-                upper=item.upper,
-                rise_per_h=inf if item.rise_per_h is None else item.rise_per_h,
-                fall_per_h=inf if item.fall_per_h is None else item.fall_per_h,
-            )
-            for name, item in inputs.items()
-        },
+        input_limits={name: _input_limit(item) for name, item in inputs.items()},
         feeds=feeds,
         gases=section.sparge_gives_way,
         other_liquids=tuple(name for name in model.volume_flows if name not in feeds),
@@ -213,4 +145,44 @@ def safety_settings(document: Document, model: PlantModel) -> SafetySettings:
         safe_grace_s=graces.safe_s,
         refused_grace_s=graces.refused_s,
         late_grace_s=graces.late_s,
+        unobservable_grace_s=graces.unobservable_s,
+        balance=_balance(document, model, parameters),
+        max_pump_drift=None if section.balance is None else section.balance.pump_drift,
     )
+
+
+def _input_limit(item: GuardedInputSection) -> InputLimit:
+    return InputLimit(
+        lower=item.lower,
+        upper=item.upper,
+        rise_per_h=inf if item.rise_per_h is None else item.rise_per_h,
+        fall_per_h=inf if item.fall_per_h is None else item.fall_per_h,
+    )
+
+
+NOISES, FILLING = 5.0, 0.005
+"""Default of what ledger and weight may differ by: noises of the scale, fraction of the broth."""
+
+
+def _balance(
+    document: Document, model: PlantModel, parameters: Mapping[str, float]
+) -> BalanceSettings | None:
+    """How weight and ledger are compared; None without a scale, a density, or the wish to."""
+    section = document.safety.balance
+    signals = document.signals.online
+    scale = next((name for name, item in signals.items() if (item.output or name) == WEIGHT), None)
+    if section is None or scale is None:
+        return None
+    density = section.density_kg_per_L or parameters.get("density")
+    if density is None:
+        return None
+    weight_kg = density * initial_volume_L(document.model, model)
+    noise = signals[scale].noise
+    default_kg = max(
+        NOISES * hypot(noise.absolute, noise.relative * weight_kg), FILLING * weight_kg
+    )
+    return BalanceSettings(scale, density, section.absolute_kg or default_kg, section.relative)
+
+
+WEIGHT = "weight"
+"""The output of a model that is the weight of its broth, in kg."""

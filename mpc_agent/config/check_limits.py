@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from math import inf
 
 from controllers.recipe import Recipe
-from mpc_agent.config.check_names import Finding
 from mpc_agent.config.faults import KeyPath
+from mpc_agent.config.findings import Finding
 from mpc_agent.config.schema_control import ControlSection
 from mpc_agent.config.schema_general import BatchSection, ClockSection, CycleSection, ModelSection
 from mpc_agent.config.schema_safety import SafetySection

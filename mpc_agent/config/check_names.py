@@ -1,26 +1,17 @@
 """Whether every name in a configuration exists in the model, and every tag fits."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator
 
-from mpc_agent.config.faults import KeyPath, alternatives
+from mpc_agent.config.faults import KeyPath
+from mpc_agent.config.findings import Finding, unknown
 from mpc_agent.config.parameter_set import allowed
 from mpc_agent.config.schema_control import ControlSection, ProblemSection
-from mpc_agent.config.schema_estimation import EstimationSection, SignalsSection
+from mpc_agent.config.schema_estimation import SignalsSection
 from mpc_agent.config.schema_general import ModelSection, SimulationSection
 from mpc_agent.config.schema_safety import SafetySection
-from mpc_agent.drivers.tag_building import TagMapError, build_tag_map
+from mpc_agent.drivers.tag_building import TagMapError, build_tag_map, signal_units
 from mpc_agent.drivers.tagmap import TagMapSettings
 from plant_models.model import PlantModel
-
-Finding = tuple[KeyPath, str]
-"""A key and what is wrong with it."""
-
-
-def unknown(path: KeyPath, name: str, known: Iterable[str], what: str) -> Iterator[Finding]:
-    """A finding when a name is not one of those known."""
-    names = tuple(known)
-    if name not in names:
-        yield path, f"{name!r} is no {what}; {alternatives(name, names)}"
 
 
 def check_model(section: ModelSection, model: PlantModel) -> Iterator[Finding]:
@@ -37,40 +28,6 @@ def check_model(section: ModelSection, model: PlantModel) -> Iterator[Finding]:
         state = model.states.get(name)
         if state is not None and not state.lower <= value <= state.upper:
             yield path, f"must be within {state.lower:g}..{state.upper:g} {state.unit}"
-
-
-def check_signal_names(section: SignalsSection, model: PlantModel) -> Iterator[Finding]:
-    """Signals and assays that the model does not have."""
-    for group, names in (("online", section.online), ("assays", section.assays)):
-        for name in names:
-            path = ("signals", group, name)
-            yield from unknown(path, name, model.outputs_info, f"output of {model.name}")
-
-
-def check_estimation(
-    section: EstimationSection, model: PlantModel, values: Mapping[str, float]
-) -> Iterator[Finding]:
-    """States without an uncertainty, unknown ones, and bounds of adapted parameters.
-
-    `values` are the model's parameters; one that is not known is not compared with its bounds.
-    """
-    top: KeyPath = ("estimation", "uncertainty")
-    for name in section.uncertainty:
-        yield from unknown((*top, name), name, model.states, f"state of {model.name}")
-    missing = [name for name in model.states if name not in section.uncertainty]
-    if missing:
-        yield top, f"says nothing about {', '.join(missing)}"
-    for name, adapted in section.adapted.items():
-        path: KeyPath = ("estimation", "adapted", name)
-        yield from unknown(path, name, model.parameters, f"parameter of {model.name}")
-        known = model.parameters.get(name)
-        if known is None:
-            continue
-        if adapted.lower < known.lower or adapted.upper > known.upper:
-            yield path, f"must stay within the model's bounds, {allowed(known)}"
-        value = values.get(name)
-        if value is not None and not adapted.lower <= value <= adapted.upper:
-            yield path, f"must include the model's value, {value:g} {known.unit}"
 
 
 def check_control_names(section: ControlSection, model: PlantModel) -> Iterator[Finding]:
@@ -149,27 +106,50 @@ def check_simulation(section: SimulationSection, plant: PlantModel) -> Iterator[
         yield from unknown(path, limit.output, plant.outputs_info, "output of the simulated plant")
 
 
-def check_tag_names(tags: TagMapSettings, model: PlantModel) -> Iterator[Finding]:
-    """Tags of quantities that the model does not have."""
-    for group, outputs in (("measured", tags.measured), ("assays", tags.assays)):
-        for name in outputs:
+def check_tag_names(
+    tags: TagMapSettings, model: PlantModel, signals: SignalsSection | None
+) -> Iterator[Finding]:
+    """Tags of quantities that the model does not have.
+
+    Which signals there are is not known while their section cannot be read.
+    """
+    for group, named, used in (
+        ("measured", tags.measured, {} if signals is None else signals.online),
+        ("assays", tags.assays, {} if signals is None else signals.assays),
+    ):
+        key = "online" if group == "measured" else group
+        what = f"signal of signals.{key} or output of {model.name}"
+        for name in named if signals is not None else ():
             path: KeyPath = ("tags", group, name)
-            yield from unknown(path, name, model.outputs_info, f"output of {model.name}")
+            yield from unknown(path, name, dict.fromkeys((*used, *model.outputs_info)), what)
     for name in tags.inputs:
         path = ("tags", "inputs", name)
         yield from unknown(path, name, model.inputs, f"input of {model.name}")
 
 
 def check_tag_map(
-    tags: TagMapSettings, model: PlantModel, namespaces: Collection[str] | None
+    tags: TagMapSettings,
+    model: PlantModel,
+    signals: SignalsSection | None,
+    namespaces: Collection[str] | None,
 ) -> Iterator[Finding]:
-    """Units that do not fit, aliases that are not declared, nodes written twice."""
+    """Units that do not fit, aliases that are not declared, nodes written twice.
+
+    Tags of signals whose output is not known are left out: their names are told elsewhere.
+    """
+    outputs = {name: output.unit for name, output in model.outputs_info.items()}
+    units = signal_units(outputs, {} if signals is None else signals.shown)
+    known = {
+        "measured": {name: tag for name, tag in tags.measured.items() if name in units},
+        "assays": {name: tag for name, tag in tags.assays.items() if name in units},
+    }
     try:
         build_tag_map(
-            tags,
-            {name: output.unit for name, output in model.outputs_info.items()},
+            tags.model_copy(update=known),
+            units,
             {name: item.unit for name, item in model.inputs.items()},
             namespaces,
+            model.volume_flows,
         )
     except TagMapError as error:
         for line in error.faults:

@@ -3,6 +3,12 @@
 from collections.abc import Iterator
 
 from controllers.recipe import Recipe
+from mpc_agent.config.check_estimation import (
+    check_estimation,
+    check_signal_names,
+    check_signal_times,
+    check_withdrawal,
+)
 from mpc_agent.config.check_limits import (
     check_driver,
     check_fallbacks,
@@ -15,18 +21,16 @@ from mpc_agent.config.check_limits import (
     initial_volume_L,
 )
 from mpc_agent.config.check_names import (
-    Finding,
     check_control_names,
-    check_estimation,
     check_model,
     check_safety_names,
-    check_signal_names,
     check_tag_map,
     check_tag_names,
     check_tags_suffice,
 )
 from mpc_agent.config.document import Sections
 from mpc_agent.config.faults import Fault, KeyPath, shown
+from mpc_agent.config.findings import Finding
 from mpc_agent.config.parameter_set import ParameterSet, parameter_values
 from mpc_agent.config.text import ConfigText
 from mpc_agent.drivers.tagmap import OpcuaSettings
@@ -65,6 +69,8 @@ def _findings(
             yield from check_handshake(s.tags, s.cycle, s.clock)
     if s.control:
         yield from check_limits(s.control)
+    if s.signals and s.estimation:
+        yield from check_signal_times(s.signals, s.estimation)
     if s.safety and s.control and s.cycle:
         yield from check_fallbacks(s.safety, s.control, s.cycle)
     if s.model and model is not None:
@@ -89,15 +95,17 @@ def _name_findings(s: Sections, model: PlantModel, given: ParameterSet | None) -
     if s.safety:
         yield from check_safety_names(s.safety, model, s.signals)
     if s.tags:
-        yield from check_tag_names(s.tags, model)
+        yield from check_tag_names(s.tags, model, s.signals)
         namespaces = s.driver.namespaces if isinstance(s.driver, OpcuaSettings) else None
-        yield from check_tag_map(s.tags, model, namespaces)
+        yield from check_tag_map(s.tags, model, s.signals, namespaces)
 
 
 def _limit_findings(s: Sections, model: PlantModel, recipe: Recipe | None) -> Iterator[Finding]:
     """Limits that depend on what the model is."""
     assert s.model is not None
     volume_L = initial_volume_L(s.model, model)
+    if s.estimation:
+        yield from check_withdrawal(s.estimation, volume_L)
     if s.safety and s.cycle:
         yield from check_safety(s.safety, model, s.cycle, volume_L)
     if s.control and s.safety:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mpc_agent.config.check_names import Finding, unknown
+from mpc_agent.config.findings import Finding, unknown
 from mpc_agent.config.schema_general import ModelSection
 from plant_models.library import MODELS, find_model, models_in_file
 from plant_models.model import PlantModel

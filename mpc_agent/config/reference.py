@@ -147,7 +147,7 @@ def _type(annotation: Annotation) -> str:
 
 def _list_type(arguments: tuple[Annotation, ...]) -> str:
     if arguments[-1] is not Ellipsis:
-        return "pair of numbers"
+        return "pair of texts" if arguments[0] is str else "pair of numbers"
     inner = arguments[0]
     if section_types(inner):
         return "list of sections"

@@ -86,6 +86,30 @@ class GracesSection(Section):
     """The plant refuses setpoints."""
     late_s: NotNegative = 3600.0
     """Decisions come too late."""
+    unobservable_s: NotNegative = 7200.0
+    """Something in `estimation.needed` is known less well than control needs."""
+
+
+class BalanceSection(Section):
+    """When the agent calls people because weight, ledger and pumps disagree.
+
+    Kept where a signal shows the output `weight` and the density of the broth is known. What may
+    differ by default follows from what the site says of its scale: an alarm that comes without
+    cause is soon one that nobody hears.
+    """
+
+    absolute_kg: Positive | None = None
+    """Difference of weight and ledger that is the scale's; null: five times the signal's noise, and
+    0.5 % of the broth at inoculation at least, which is as well as a vessel is filled."""
+    relative: NotNegative = 0.05
+    """Difference that is the pumps', as a fraction of the mass delivered. The larger of the two
+    counts."""
+    density_kg_per_L: Positive | None = None
+    """Density of the broth and of all that is fed; null: the model's parameter `density`, and no
+    balance where the model has none, because then weight and volume cannot be compared."""
+    pump_drift: Positive | None = 0.05
+    """A pump whose learnt gain (parameter NAME_gain, where estimation.adapted has it) is further
+    from 1 than this, and by more than three standard deviations, raises an alarm; null: none."""
 
 
 class SafetySection(Section):
@@ -110,3 +134,5 @@ class SafetySection(Section):
     """Online signals without which the agent gives control up."""
     graces: GracesSection = GracesSection()
     """How long something may be wrong."""
+    balance: BalanceSection | None = BalanceSection()
+    """Weight against ledger, and drifting pumps; null: no alarms of either."""

@@ -9,7 +9,8 @@ from typing import Self
 
 from controllers.recipe import Recipe
 from controllers.settings import ControlSettings
-from mpc_agent.config.build import control_settings, estimation_settings, safety_settings
+from mpc_agent.config.build import control_settings, safety_settings
+from mpc_agent.config.build_estimation import estimation_settings
 from mpc_agent.config.cross import cross_faults
 from mpc_agent.config.document import Document, Sections, read_document
 from mpc_agent.config.environment import with_environment
@@ -86,13 +87,14 @@ class Settings:
         given: ParameterSet | None,
     ) -> Self:
         text = canonical_text(document, recipe, given)
+        estimation = estimation_settings(document, model, given)
         return cls(
             source=path,
             document=document,
             model=model,
-            estimation=estimation_settings(document, model, given),
+            estimation=estimation,
             control=control_settings(document, model),
-            safety=safety_settings(document, model),
+            safety=safety_settings(document, model, estimation.parameters),
             recipe=recipe,
             driver=_anchored(document.driver, path.parent),
             plant_file=(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from mpc_agent.drivers.link import RawValue
 from mpc_agent.drivers.nodes import NodeAddress
 from mpc_agent.drivers.tags import Signal, TagMap
-from mpc_agent.values import PlantStatus, Quality, Reading, Readings, Sample
+from mpc_agent.values import Dose, PlantStatus, Quality, Reading, Readings, Sample
 
 LAB = "plant lab system"
 """Who entered a result that came with the scan."""
@@ -48,6 +48,32 @@ def make_sample(signal: Signal, raw: RawValue | None) -> Sample | None:
     )
 
 
+def make_dose(signal: Signal, raw: RawValue | None) -> Dose | None:
+    """One booking; None without a good, positive volume and the time at which it was given."""
+    number = finite(raw)
+    if raw is None or number is None or raw.quality is not Quality.GOOD or raw.source_s is None:
+        return None
+    volume_L = signal.conversion.to_model(number)
+    if not (volume_L > 0 and math.isfinite(volume_L)):
+        return None
+    return Dose(signal.name, volume_L, raw.source_s)
+
+
+def make_doses(tags: TagMap, raw: Mapping[NodeAddress, RawValue]) -> tuple[Dose, ...]:
+    """The bookings of a scan, one per liquid and time.
+
+    Two tags may book the same liquid at the same moment (antifoam and a rinse, both water); who
+    counts bookings knows them by liquid and time, so that these become one.
+    """
+    volumes: dict[tuple[str, float], float] = {}
+    for signal in tags.doses:
+        dose = make_dose(signal, raw.get(signal.address))
+        if dose is not None:
+            key = (dose.what, dose.given_at_s)
+            volumes[key] = volumes.get(key, 0.0) + dose.volume_L
+    return tuple(Dose(what, volume_L, at_s) for (what, at_s), volume_L in volumes.items())
+
+
 def make_readings(
     tags: TagMap,
     raw: Mapping[NodeAddress, RawValue],
@@ -75,4 +101,5 @@ def make_readings(
         setpoints=setpoints,
         samples=tuple(sample for sample in samples if sample is not None),
         status=status,
+        doses=make_doses(tags, raw),
     )

@@ -14,6 +14,7 @@ from mpc_agent.drivers.tagmap import ReadTag, TagMapSettings
 from mpc_agent.drivers.tags import Handshake, Setpoint, Signal, TagMap
 from mpc_agent.drivers.units import Conversion, UnitMismatchError, conversion
 from mpc_agent.errors import ExitCode, UserError
+from mpc_agent.values import WATER, WITHDRAWN
 
 
 class TagMapError(UserError):
@@ -26,43 +27,45 @@ class TagMapError(UserError):
         self.faults = faults
 
 
+def signal_units(outputs: Mapping[str, str], shown: Mapping[str, str]) -> dict[str, str]:
+    """Unit by every name that a tag of a signal or assay may have.
+
+    Args:
+        outputs: unit by name of the model's outputs.
+        shown: output by name of the signal or assay that shows it; those of outputs that the model
+            does not have are left out.
+    """
+    by_signal = {name: outputs[output] for name, output in shown.items() if output in outputs}
+    return {**by_signal, **outputs}
+
+
 def build_tag_map(
     settings: TagMapSettings,
     outputs: Mapping[str, str],
     inputs: Mapping[str, str],
     namespaces: Collection[str] | None = None,
+    liquids: Collection[str] = (),
 ) -> TagMap:
     """The tag map, with every unit converted to the model's.
 
     Args:
         settings: as the configuration file writes it.
-        outputs: unit by name of the model's outputs.
+        outputs: unit by name of the model's outputs, and of signals and assays that have names of
+            their own.
         inputs: unit by name of the model's inputs.
         namespaces: aliases that nodes may use; None when the plant knows no namespaces.
+        liquids: inputs that add volume, of which doses may be booked besides water and broth.
 
     Returns:
         The tag map.
 
     Raises:
         TagMapError: names the model does not have, units that do not fit, unknown aliases, a node
-            written for two inputs; all at once.
+            written for two inputs, doses of what is no liquid; all at once.
     """
     builder = _Builder(namespaces)
     tag_map = TagMap(
-        measured=tuple(
-            signal
-            for name, tag in settings.measured.items()
-            if (
-                signal := builder.signal(
-                    f"tags.measured.{name}",
-                    tag,
-                    name,
-                    outputs,
-                    max_age_s=tag.max_age_s,
-                    accepts_uncertain=tag.uncertain == "accept",
-                )
-            )
-        ),
+        measured=builder.measured(settings, outputs),
         inputs=tuple(
             signal
             for name, tag in settings.inputs.items()
@@ -77,6 +80,7 @@ def build_tag_map(
         ),
         handshake=builder.handshake(settings),
         uses=builder.uses,
+        doses=builder.doses(settings, liquids),
     )
     builder.check_written_once(tag_map.setpoints)
     if builder.faults:
@@ -150,6 +154,21 @@ class _Builder:
             return None
         return Signal(name, address, found, units[name], max_age_s, accepts_uncertain)
 
+    def measured(self, settings: TagMapSettings, units: Mapping[str, str]) -> tuple[Signal, ...]:
+        """Every online signal that can be used."""
+        found = (
+            self.signal(
+                f"tags.measured.{name}",
+                tag,
+                name,
+                units,
+                max_age_s=tag.max_age_s,
+                accepts_uncertain=tag.uncertain == "accept",
+            )
+            for name, tag in settings.measured.items()
+        )
+        return tuple(signal for signal in found if signal is not None)
+
     def setpoints(self, settings: TagMapSettings, units: Mapping[str, str]) -> tuple[Setpoint, ...]:
         """Every setpoint that can be used."""
         found = []
@@ -167,6 +186,24 @@ class _Builder:
             if convert is not None:
                 tolerance, within_s = tag.readback.tolerance, tag.readback.within_s
                 found.append(Setpoint(name, address, convert, readback, tolerance, within_s))
+        return tuple(found)
+
+    def doses(self, settings: TagMapSettings, liquids: Collection[str]) -> tuple[Signal, ...]:
+        """Every booking that can be counted, named after what is given."""
+        known = (*liquids, WATER, WITHDRAWN)
+        units = dict.fromkeys(known, "L")
+        found = []
+        for name, tag in settings.doses.items():
+            label = f"tags.doses.{name}"
+            if tag.what not in known:
+                self.faults.append(
+                    f"{label}.what: {tag.what!r} is no liquid; give one of {', '.join(known)}"
+                )
+                continue
+            plain = ReadTag(node=tag.node, unit=tag.unit)
+            signal = self.signal(label, plain, tag.what, units)
+            if signal is not None:
+                found.append(signal)
         return tuple(found)
 
     def handshake(self, settings: TagMapSettings) -> Handshake:

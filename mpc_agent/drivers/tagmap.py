@@ -88,6 +88,21 @@ class SetpointTag(ReadTag):
     readback: ReadbackTag = ReadbackTag()
 
 
+class DoseTag(_Section):
+    """Where the plant shows the latest booking of liquid given or taken by hand, as a volume.
+
+    Attributes:
+        node: where it is; its source timestamp is when the liquid was given or taken.
+        unit: the plant's unit of the volume, converted to litres.
+        what: an input of the model that is a liquid, `water` for what only dilutes, such as
+            antifoam, or `withdrawn` for broth taken out, such as samples.
+    """
+
+    node: NodeText
+    unit: str
+    what: str
+
+
 class InputTag(_Section):
     """An input of the model: what really acts, and what can be asked for.
 
@@ -145,13 +160,14 @@ class BatchTags(_Section):
 
 
 class TagMapSettings(_Section):
-    """All tags: names are the model's, nodes and units the plant's.
+    """All tags: names are those of signals, assays and inputs, nodes and units the plant's.
 
     Attributes:
-        measured: online signals by name of the model's output.
+        measured: online signals by their names.
         inputs: by name of the model's input.
-        assays: lab results by name of the model's output; the source timestamp is when the sample
+        assays: lab results by name of the assay; the source timestamp is when the sample
             was drawn, the server timestamp when the result was entered.
+        doses: liquid given or taken beside the pumps, by any name: boluses, antifoam, samples.
         handshake: permission, lease and sign of life.
         batch: the plant's batch record.
     """
@@ -159,6 +175,7 @@ class TagMapSettings(_Section):
     measured: dict[str, MeasuredTag] = {}
     inputs: dict[str, InputTag] = {}
     assays: dict[str, ReadTag] = {}
+    doses: dict[str, DoseTag] = {}
     handshake: HandshakeTags = HandshakeTags()
     batch: BatchTags = BatchTags()
 

@@ -9,10 +9,10 @@ from mpc_agent.drivers.units import Conversion
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """A number that is read: an online signal, an acting input, or an assay.
+    """A number that is read: an online signal, an acting input, an assay, or a booked dose.
 
     Attributes:
-        name: name of the model's output or input.
+        name: name of the signal or assay, or of the model's input; for a dose, what was given.
         address: where it is.
         conversion: to the model's unit.
         unit: the model's unit.
@@ -95,6 +95,7 @@ class TagMap:
         assays: lab results.
         handshake: permission, lease, sign of life, clock.
         uses: what is expected of each node; the same node may serve several purposes.
+        doses: bookings of liquid given or taken; several may be of the same liquid.
     """
 
     measured: tuple[Signal, ...]
@@ -103,11 +104,12 @@ class TagMap:
     assays: tuple[Signal, ...]
     handshake: Handshake
     uses: Mapping[NodeAddress, NodeUse]
+    doses: tuple[Signal, ...] = ()
 
     @property
     def scan(self) -> tuple[NodeAddress, ...]:
         """Every node of one scan of the plant, each once."""
-        signals = (*self.measured, *self.inputs, *self.assays)
+        signals = (*self.measured, *self.inputs, *self.assays, *self.doses)
         addresses = [signal.address for signal in signals]
         addresses += [node for item in self.setpoints for node in (item.address, item.readback)]
         addresses += self.handshake.control

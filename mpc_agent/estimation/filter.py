@@ -1,26 +1,23 @@
-"""The extended Kalman filter: square-root form, in JAX, compiled once.
+"""The extended Kalman filter: one compiled function that marches through rows.
 
-The filter's coordinates z are the model's states followed by the logarithms of the adapted
-parameters, which drift slowly: an unknown parameter is a state with zero derivative. The covariance
-is carried as a factor L with P = L L', so it is symmetric and positive by construction.
-
-Sources: prediction by triangularisation and scalar updates by Potter's form, Bierman (1977),
-Factorization Methods for Discrete Sequential Estimation; gate on the normalised innovation,
-Bar-Shalom, Li and Kirubarajan (2001), section 5.4.
+Everything goes through `march`: a cycle is one row, a late sample makes the rows since it was drawn
+run again. So what was computed live and what is computed again are the same code.
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from itertools import pairwise
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
-from mpc_agent.estimation.settings import EstimationSettings, SignalSettings
+from mpc_agent.estimation.coordinates import Array, Coordinates
+from mpc_agent.estimation.kernel import Kernel, Row
+from mpc_agent.estimation.settings import EstimationSettings
 from mpc_agent.values import Estimate, Floats
-from plant_models.dialect import JAX
-from plant_models.integrate import jax_step, substeps
 
 
 def _configure(option: str, value: object) -> None:
@@ -31,12 +28,13 @@ _configure("jax_enable_x64", True)
 # One process, one small filter: hopping threads costs more than it gives.
 _configure("jax_cpu_enable_async_dispatch", False)
 
-Array: TypeAlias = Any
-"""What JAX computes with: an array, or a tracer of one."""
+Integers: TypeAlias = NDArray[np.int_]
 
-Carry: TypeAlias = tuple[Array, ...]
-"""What passes from one scalar update to the next."""
+COMPILER = {"xla_cpu_use_fusion_emitters": False}
+"""The older emitters compile this code twice as fast, in half the memory, and it runs as fast."""
 
+BLOCK = 64
+"""Rows in one call: fewer calls against more memory; no more than a chapter and its samples."""
 
 MOST_STEPS = 5000
 """Most steps that a gap is bridged in, a month of ten minutes each: a wrong clock must not keep the
@@ -52,251 +50,248 @@ def keep_compiled(folder: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """Mean and covariance factor at one moment, and how often each signal was refused lately.
+    """Mean and covariance factor at one moment, and how often each channel was refused lately.
 
     Attributes:
         mean: z, shape (n,).
         factor: L with covariance L L', shape (n, n).
-        online_rejections: consecutive gate rejections per online signal, shape (signals,).
-        assay_rejections: the same per assay, shape (assays,).
+        rejections: consecutive gate rejections per channel, shape (channels,).
     """
 
     mean: Floats
     factor: Floats
-    online_rejections: Floats
-    assay_rejections: Floats
+    rejections: Floats
 
     @property
-    def finite(self) -> bool:
-        """Whether mean and covariance are numbers."""
-        return bool(np.isfinite(self.mean).all() and np.isfinite(self.factor).all())
+    def deviation(self) -> Floats:
+        """Standard deviation of z, shape (n,)."""
+        return np.asarray(np.sqrt(np.sum(self.factor**2, axis=1)))
+
+    @property
+    def covariance(self) -> Floats:
+        """Covariance of z, shape (n, n)."""
+        return self.factor @ self.factor.T
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
-    """What fusing one set of measurements did.
+class Report:
+    """What happened in each of some rows.
 
     Attributes:
-        belief: belief afterwards.
-        innovations: measured minus predicted, NaN where nothing was offered.
+        innovations: measured minus predicted, NaN where nothing came, shape (rows, channels).
         gate_ratios: squared normalised innovation over the squared gate; above one is refused.
-        fused: whether each measurement was used.
+        fused: whether each value was used.
+        sound: whether each row could be computed, shape (rows,); if not, it changed nothing.
     """
 
-    belief: Belief
     innovations: Floats
     gate_ratios: Floats
     fused: Floats
+    sound: Floats
+
+    def row(self, place: int) -> "Report":
+        """One row of it."""
+        return Report(
+            self.innovations[place],
+            self.gate_ratios[place],
+            self.fused[place],
+            self.sound[place],
+        )
 
 
-class Description(NamedTuple):
-    """A belief in the model's own units: means and standard deviations."""
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A belief in the model's own units.
+
+    Attributes:
+        mean: states, then learnt parameters, then offsets and what lagging probes show.
+        deviation: standard deviation of `mean`.
+        outputs: outputs of the model.
+        output_deviation: standard deviation of `outputs`.
+        expected: what every channel should show.
+        expected_deviation: its standard deviation without the channel's noise.
+    """
 
     mean: Floats
     deviation: Floats
     outputs: Floats
     output_deviation: Floats
+    expected: Floats
+    expected_deviation: Floats
 
 
 class ExtendedKalmanFilter:
-    """Predict, update and describe for one model and one set of signals."""
+    """March through rows, and describe what is believed, for one model and one set of signals."""
 
     def __init__(self, settings: EstimationSettings, period_h: float) -> None:
-        """Trace the filter for cycles of up to `period_h` hours; compilation is at first use."""
-        model = settings.model
+        """Prepare for cycles of up to `period_h` hours; compilation is at first use."""
+        assert jnp.zeros(0).dtype == np.float64, "the filter needs 64-bit numbers"
         self.settings = settings
         self.period_h = period_h
-        self.states = len(model.states)
-        self.size = self.states + len(settings.adapted)
-        self._build_noise(settings)
-        nominal = np.array([settings.parameters[name] for name in model.parameter_names])
-        learnt = np.array(
-            [model.parameter_names.index(item.name) for item in settings.adapted], dtype=int
+        self.coordinates = Coordinates(settings)
+        self.kernel = Kernel(self.coordinates)
+        self.states = self.coordinates.states
+        self.size = self.coordinates.size
+        self.signals, self.channels = len(settings.signals), len(self.coordinates.channels)
+        self._inputs = len(settings.model.inputs)
+        self.width = 4 + 2 * self._inputs + 2 * self.channels
+        self._nothing = np.full((BLOCK, self.width), np.nan)
+        n, c, outputs = self.size, self.channels, len(settings.model.output_names)
+        ends = np.cumsum([0, n, n * n, c, n, n, outputs, outputs, c, c]).tolist()
+        self._packing = [slice(first, last) for first, last in pairwise(ends)]
+        self._march = jax.jit(self._blocks, compiler_options=COMPILER)
+
+    # ------------------------------------------------------------------ rows
+
+    def rows(
+        self,
+        lengths_h: Sequence[float] | Floats,
+        inputs: Floats,
+        measured: Floats,
+        *,
+        water_L: Floats | float = 0.0,
+        withdrawn_L: Floats | float = 0.0,
+        opened: Floats | float = 0.0,
+        marks: Floats | float = np.nan,
+        inputs_before: Floats | float = np.nan,
+    ) -> tuple[Floats, Integers]:
+        """Rows to march through, and into how many each was divided: none is longer than a period.
+
+        Args:
+            lengths_h: length of each row in hours.
+            inputs: shape (rows, inputs) or (inputs,).
+            measured: shape (rows, channels), NaN where nothing came.
+            water_L: water that came in at the beginning of each row; negative when it went.
+            withdrawn_L: broth taken out at the beginning of each row.
+            opened: how wide the filter is opened, zero where it is not.
+            marks: counts of rejections to set.
+            inputs_before: inputs one step before where they moved by themselves, else NaN.
+        """
+        count = len(lengths_h)
+        table = np.full((count, self.width), np.nan)
+        row = self.columns(table)
+        table[:, 0] = lengths_h
+        row.inputs[:] = inputs
+        table[:, 1 + self._inputs] = water_L
+        table[:, 2 + self._inputs] = withdrawn_L
+        table[:, 3 + self._inputs] = opened
+        row.marks[:] = marks
+        row.measured[:] = measured
+        row.inputs_before[:] = inputs_before
+        # Hardly ever is a row longer than a period.
+        if not max(lengths_h, default=0.0) > (1 + 1e-9) * self.period_h:
+            return table, np.ones(count, dtype=int)
+        pieces = np.clip(np.ceil(table[:, 0] / self.period_h - 1e-9), 1, MOST_STEPS).astype(int)
+        return self._divided(table, pieces), pieces
+
+    def columns(self, row: Array) -> Row:
+        """Columns by name; the last axis is a row's."""
+        m, c = self._inputs, self.channels
+        return Row(
+            row[..., 0],
+            row[..., 1 : 1 + m],
+            row[..., 1 + m],
+            row[..., 2 + m],
+            row[..., 3 + m],
+            row[..., 4 + m : 4 + m + c],
+            row[..., 4 + m + c : 4 + m + 2 * c],
+            row[..., 4 + m + 2 * c :],
         )
-        count = substeps(model, period_h)
 
-        def parameters(z: Array) -> Array:
-            return jnp.asarray(nominal).at[learnt].set(jnp.exp(z[self.states :]))
+    def _divided(self, table: Floats, pieces: Integers) -> Floats:
+        """Long rows as several: what begins a row in the first of them, the rest in the last."""
+        divided = np.repeat(table, pieces, axis=0)
+        divided[:, 0] /= np.repeat(pieces, pieces)
+        last = np.cumsum(pieces) - 1
+        first = last - pieces + 1
+        m = self._inputs
+        later, earlier = np.ones(len(divided), dtype=bool), np.ones(len(divided), dtype=bool)
+        later[first], earlier[last] = False, False
+        divided[later, 1 + m : 3 + m] = 0.0
+        divided[earlier, 3 + m] = 0.0
+        divided[earlier, 4 + m : 4 + m + 2 * self.channels] = np.nan
+        return divided
 
-        def flow(z: Array, u: Array, step_h: Array) -> Array:
-            p = parameters(z)
+    # ------------------------------------------------------------------ march
 
-            def one(_: int, x: Array) -> Array:
-                return jax_step(model, x, u, p, step_h / count)
+    def _blocks(self, state: Array, table: Array) -> tuple[Array, Array]:
+        """A block of rows: packed belief and rows in; packed belief, description, report out."""
+        count = jnp.isfinite(table[:, 0]).sum()
 
-            x = jax.lax.fori_loop(0, count, one, z[: self.states])
-            return jnp.concatenate([x, z[self.states :]])
+        def body(place: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+            z, factor, rejections, report = carry
+            fused, sound = self.kernel.step(z, factor, rejections, self.columns(table[place]))
+            line = [fused.innovations, fused.gate_ratios, fused.fused, sound.astype(float)[None]]
+            report = report.at[place].set(jnp.concatenate(line))
+            return fused.mean, fused.factor, fused.rejections, report
 
-        def outputs(z: Array, u: Array) -> Array:
-            return model.output_vector(z[: self.states], u, parameters(z), JAX)
-
-        self._parameters = jax.jit(parameters)
-        self._predict = jax.jit(self._predictor(flow))
-        self._describe = jax.jit(self._describer(outputs))
-        self._update_online = jax.jit(self._updater(outputs, settings.signals))
-        self._update_assays = jax.jit(self._updater(outputs, settings.assays))
-
-    def _build_noise(self, settings: EstimationSettings) -> None:
-        model = settings.model
-        rows = [settings.uncertainty[name] for name in model.state_names]
-        self._initial_deviation = np.array(
-            [row.initial for row in rows] + [item.deviation for item in settings.adapted]
+        n = self.size
+        begin = (
+            state[:n],
+            state[n : n + n * n].reshape(n, n),
+            state[n + n * n :],
+            jnp.full((BLOCK, 3 * self.channels + 1), jnp.nan),
         )
-        self._drift = np.array(
-            [row.drift for row in rows] + [item.drift for item in settings.adapted]
+        z, factor, rejections, report = jax.lax.fori_loop(0, count, body, begin)
+        u = self.columns(table[jnp.maximum(count - 1, 0)]).inputs
+        described = self.kernel.describe(z, factor, u)
+        return jnp.concatenate([z, factor.ravel(), rejections, *described]), report
+
+    def march(self, belief: Belief, rows: Floats) -> tuple[Belief, Report, Description]:
+        """Belief after these rows, what happened in each, and the belief in the model's units.
+
+        The description is for the inputs of the last row.
+        """
+        packed = np.concatenate([belief.mean, belief.factor.ravel(), belief.rejections])
+        size, reports = packed.size, []
+        for start in range(0, max(len(rows), 1), BLOCK):
+            block = rows[start : start + BLOCK]
+            padded = self._nothing.copy()
+            padded[: len(block)] = block
+            result, report = self._march(packed[:size], padded)
+            packed = np.asarray(result)
+            reports.append(np.asarray(report)[: len(block)])
+        return self._unpacked(packed, np.concatenate(reports) if len(reports) > 1 else reports[0])
+
+    def _unpacked(self, packed: Floats, report: Floats) -> tuple[Belief, Report, Description]:
+        n, c = self.size, self.channels
+        z, factor, rejections, *described = (packed[place] for place in self._packing)
+        belief = Belief(z, factor.reshape(n, n), rejections)
+        told = Report(
+            report[:, :c], report[:, c : 2 * c], report[:, 2 * c : 3 * c], report[:, 3 * c]
         )
-        self._relative_drift = np.array(
-            [row.relative_drift for row in rows] + [0.0] * len(settings.adapted)
-        )
-        self._lower = np.array(
-            [state.lower for state in model.states.values()]
-            + [np.log(item.lower) for item in settings.adapted]
-        )
-        self._upper = np.array(
-            [state.upper for state in model.states.values()]
-            + [np.log(item.upper) for item in settings.adapted]
-        )
+        return belief, told, Description(*described)
 
-    def _predictor(self, flow: Callable[[Array, Array, Array], Array]) -> Callable[..., Any]:
-        def predict(z: Array, factor: Array, u: Array, step_h: Array) -> tuple[Array, Array]:
-            ahead = flow(z, u, step_h)
-            jacobian = jax.jacfwd(flow)(z, u, step_h)
-            deviation = self._drift + self._relative_drift * jnp.where(
-                jnp.arange(self.size) < self.states, jnp.abs(z), 0.0
-            )
-            noise = jnp.diag(deviation * jnp.sqrt(step_h))
-            wide = jnp.concatenate([jacobian @ factor, noise], axis=1)
-            triangle = jnp.linalg.qr(wide.T, mode="r").T
-            return jnp.clip(ahead, self._lower, self._upper), triangle
-
-        return predict
-
-    def _updater(
-        self, outputs: Callable[[Array, Array], Array], signals: tuple[SignalSettings, ...]
-    ) -> Callable[..., Any]:
-        names = self.settings.model.output_names
-        rows = np.array([names.index(item.name) for item in signals], dtype=int)
-        absolute = jnp.array([item.absolute for item in signals])
-        relative = jnp.array([item.relative for item in signals])
-        gate = jnp.array([item.gate for item in signals])
-        patience = jnp.array([item.readmit_after for item in signals])
-
-        def scalar_update(carry: Carry, i: Array) -> tuple[Carry, tuple[Array, ...]]:
-            z, factor, rejections, start, predicted, jacobian, measured = carry
-            offered = jnp.isfinite(measured[i])
-            h = jacobian[i]
-            innovation = measured[i] - predicted[i] - h @ (z - start)
-            variance = absolute[i] ** 2 + (relative[i] * predicted[i]) ** 2
-            spread = factor.T @ h
-            total = spread @ spread + variance
-            ratio = innovation**2 / (total * gate[i] ** 2)
-            # A signal refused for long is believed again, just as far as the gate allows: then it
-            # is the filter that is wrong, and a filter must not lock itself out.
-            readmitted = (ratio > 1) & (rejections[i] >= patience[i])
-            variance = jnp.where(readmitted, variance + total * (ratio - 1), variance)
-            fused = offered & ((ratio <= 1) | readmitted)
-            weight = 1 / (spread @ spread + variance)
-            gain = weight * (factor @ spread)
-            shrink = weight / (1 + jnp.sqrt(weight * variance))
-            z_after = z + gain * innovation
-            factor_after = factor - shrink * jnp.outer(factor @ spread, spread)
-            z = jnp.where(fused, z_after, z)
-            factor = jnp.where(fused, factor_after, factor)
-            count = jnp.where(fused, 0.0, rejections[i] + 1)
-            rejections = rejections.at[i].set(jnp.where(offered, count, rejections[i]))
-            carry = (z, factor, rejections, start, predicted, jacobian, measured)
-            return carry, (innovation, ratio, fused)
-
-        def update(
-            z: Array, factor: Array, rejections: Array, u: Array, measured: Array
-        ) -> tuple[Array, ...]:
-            predicted = outputs(z, u)[rows]
-            jacobian = jax.jacfwd(outputs)(z, u)[rows]
-            carry: Carry = (z, factor, rejections, z, predicted, jacobian, measured)
-            carry, (innovations, ratios, fused) = jax.lax.scan(
-                scalar_update, carry, jnp.arange(len(signals))
-            )
-            mean = jnp.clip(carry[0], self._lower, self._upper)
-            return mean, carry[1], carry[2], innovations, ratios, fused
-
-        return update
-
-    def _describer(self, outputs: Callable[[Array, Array], Array]) -> Callable[..., Any]:
-        def describe(z: Array, factor: Array, u: Array) -> tuple[Array, ...]:
-            values = outputs(z, u)
-            spread = jax.jacfwd(outputs)(z, u) @ factor
-            deviation = jnp.sqrt(jnp.sum(factor**2, axis=1))
-            natural = jnp.concatenate([z[: self.states], jnp.exp(z[self.states :])])
-            scale = jnp.concatenate([jnp.ones(self.states), jnp.exp(z[self.states :])])
-            return natural, deviation * scale, values, jnp.sqrt(jnp.sum(spread**2, axis=1))
-
-        return describe
+    def describe(self, belief: Belief, inputs: Floats) -> Description:
+        """What is believed, in the model's units, while these inputs act."""
+        nowhere = np.full((1, self.width), np.nan)
+        self.columns(nowhere).inputs[:] = inputs
+        return self.march(belief, nowhere)[2]
 
     def compile(self) -> None:
         """Compile everything now, so that no cycle has to wait for it."""
-        belief = self.initial()
         inputs = np.array(self.settings.model.nominal_inputs(), dtype=np.float64)
-        belief = self.predict(belief, inputs, self.period_h)
-        self.fuse_online(belief, inputs, np.full(len(self.settings.signals), np.nan))
-        self.fuse_assays(belief, inputs, np.full(len(self.settings.assays), np.nan))
-        self.describe(belief, inputs)
-        self.parameters(belief)
+        nothing = np.full((1, self.channels), np.nan)
+        self.march(self.initial(inputs), self.rows([self.period_h], inputs, nothing)[0])
 
-    def initial(self) -> Belief:
-        """Belief at inoculation."""
-        settings, model = self.settings, self.settings.model
-        mean = [settings.initial[name] for name in model.state_names]
-        mean += [np.log(settings.parameters[item.name]) for item in settings.adapted]
+    # ------------------------------------------------------------------ beliefs
+
+    def initial(self, inputs: Floats) -> Belief:
+        """Belief at inoculation, while these inputs act."""
         return Belief(
-            mean=np.array(mean),
-            factor=np.diag(self._initial_deviation),
-            online_rejections=np.zeros(len(settings.signals)),
-            assay_rejections=np.zeros(len(settings.assays)),
-        )
-
-    def predict(self, belief: Belief, inputs: Floats, step_h: float) -> Belief:
-        """Belief `step_h` hours later under constant inputs; long gaps go in several steps."""
-        mean, factor = belief.mean, belief.factor
-        pieces = int(np.clip(np.ceil(step_h / self.period_h - 1e-9), 1, MOST_STEPS))
-        for _ in range(pieces):
-            mean, factor = self._predict(mean, factor, inputs, step_h / pieces)
-        return Belief(
-            np.asarray(mean), np.asarray(factor), belief.online_rejections, belief.assay_rejections
-        )
-
-    def fuse_online(self, belief: Belief, inputs: Floats, measured: Floats) -> Update:
-        """Fuse online signals; NaN means not there. Inputs matter for the off-gas."""
-        mean, factor, rejections, *report = self._update_online(
-            belief.mean, belief.factor, belief.online_rejections, inputs, measured
-        )
-        after = Belief(
-            np.asarray(mean), np.asarray(factor), np.asarray(rejections), belief.assay_rejections
-        )
-        return Update(after, *(np.asarray(item) for item in report))
-
-    def fuse_assays(self, belief: Belief, inputs: Floats, measured: Floats) -> Update:
-        """Fuse lab assays of one moment; NaN means not there."""
-        mean, factor, rejections, *report = self._update_assays(
-            belief.mean, belief.factor, belief.assay_rejections, inputs, measured
-        )
-        after = Belief(
-            np.asarray(mean), np.asarray(factor), belief.online_rejections, np.asarray(rejections)
-        )
-        return Update(after, *(np.asarray(item) for item in report))
-
-    def describe(self, belief: Belief, inputs: Floats) -> Description:
-        """Means and deviations in the model's units."""
-        return Description(
-            *(np.asarray(item) for item in self._describe(belief.mean, belief.factor, inputs))
+            mean=self.coordinates.initial_mean(inputs),
+            factor=self.coordinates.initial_factor(inputs),
+            rejections=np.zeros(self.channels),
         )
 
     def moved(self, estimate: Estimate, step: Floats) -> tuple[Floats, Floats]:
         """State and parameters of the model at the estimate plus `step` in the filter's z."""
-        z = estimate.mean.copy()
-        z[self.states :] = np.log(z[self.states :])
-        z = np.clip(z + step, self._lower, self._upper)
-        return z[: self.states], np.asarray(self._parameters(z))
+        z = np.zeros(self.size)
+        known = len(estimate.mean)
+        z[:known] = self.coordinates.from_natural(estimate.mean)
+        z = np.clip(z + step, self.coordinates.lower, self.coordinates.upper)
+        return z[: self.states], self.coordinates.parameter_values(z)
 
     def parameters(self, belief: Belief) -> Floats:
         """All parameters of the model, the learnt ones as believed, shape (parameters,)."""
-        return np.asarray(self._parameters(belief.mean))
+        return self.coordinates.parameter_values(belief.mean)

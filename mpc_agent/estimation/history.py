@@ -1,51 +1,24 @@
-"""Late samples: the filter rewinds to the moment a sample was drawn and runs forward again.
+"""Late knowledge: the filter rewinds to the moment it belongs to and runs forward again.
 
-The history is a chain of steps, one per cycle, each with what was applied and measured and with the
-belief that came out. A sample drawn between two steps is fused at its own time; everything since is
-computed again. The result is the same whatever the order of arrival.
+The history is what happened, in chapters of consecutive steps, each with the belief that it began
+with: any belief can be computed again from there. The result is the same whatever the order of
+arrival.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 
-from mpc_agent.estimation.filter import Belief, ExtendedKalmanFilter, Update
-from mpc_agent.values import Floats, Sample, SampleResult, Verdict
+from mpc_agent.estimation.booking import enter
+from mpc_agent.estimation.filter import Belief, Description, ExtendedKalmanFilter, Report
+from mpc_agent.estimation.happenings import Book, Chapter, Step
+from mpc_agent.estimation.timeline import Timeline, late_values, timeline
+from mpc_agent.values import Dose, Floats, Measurement, Sample, SampleResult, Verdict
 
 CHAPTER_STEPS = 48
 """Steps per chapter: a chapter is one row of the record and is written again while it grows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One cycle of the filter.
-
-    Attributes:
-        time_s: when it ended.
-        inputs: inputs since the step before, shape (inputs,).
-        measured: online signals offered at `time_s`, NaN where none, shape (signals,).
-        belief: belief at `time_s`, measurements included.
-    """
-
-    time_s: float
-    inputs: Floats
-    measured: Floats
-    belief: Belief
-
-
-@dataclass(frozen=True, slots=True)
-class Chapter:
-    """Some consecutive steps."""
-
-    steps: tuple[Step, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SampleBook:
-    """The current version of every sample ever offered, by drawing time."""
-
-    samples: tuple[Sample, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +26,40 @@ class History:
     """What the filter remembers.
 
     Attributes:
-        chapters: steps, oldest first, reaching back at least as far as samples may come late.
-        book: the samples; the same object until one is new.
+        chapters: oldest first, reaching back at least as far as samples may come late.
+        book: samples and bookings; the same object until something is new.
+        belief: belief at the end.
     """
 
     chapters: tuple[Chapter, ...]
-    book: SampleBook
+    book: Book
+    belief: Belief
 
     @property
-    def last(self) -> Step:
-        """The newest step."""
-        return self.chapters[-1].steps[-1]
+    def end_s(self) -> float:
+        """When the belief holds."""
+        return self.chapters[-1].end_s
 
     def steps(self) -> tuple[Step, ...]:
         """All remembered steps, oldest first."""
         return tuple(step for chapter in self.chapters for step in chapter.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Chapters marched through.
+
+    Attributes:
+        chapters: all of them, with the beliefs they begin with now.
+        belief: belief at the end.
+        description: the same in the model's units.
+        told: rows that were marched through, and what happened in them.
+    """
+
+    chapters: tuple[Chapter, ...]
+    belief: Belief
+    description: Description
+    told: tuple[tuple[Timeline, Report], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +68,18 @@ class Advance:
 
     Attributes:
         history: what to remember.
-        online: the online update of the newest step.
+        description: the new belief in the model's units.
+        without: what it would be without the samples that were new, None when there were none.
+        online: what fusing the newest step did: innovations, gate ratios and whether fused, per
+            channel.
         samples: what became of the samples that were new.
         sound: the newest step could be computed; if not, the belief before it stands.
     """
 
     history: History
-    online: Update
-    samples: tuple[SampleResult, ...]
-    sound: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    """A step, with what fusing its samples and its online signals did."""
-
-    step: Step
-    online: Update
+    description: Description
+    without: Description | None
+    online: Report
     samples: tuple[SampleResult, ...]
     sound: bool
 
@@ -103,160 +90,212 @@ def begin(kalman: ExtendedKalmanFilter, time_s: float, inputs: Floats) -> Histor
     It starts the smallest moment before `time_s`, so that a sample of the inoculum, drawn at that
     very time, is fused like any other.
     """
-    nothing = np.full(len(kalman.settings.signals), np.nan)
-    step = Step(float(np.nextafter(time_s, -np.inf)), inputs, nothing, kalman.initial())
-    return History((Chapter((step,)),), SampleBook())
+    belief = kalman.initial(inputs)
+    start = Chapter(float(np.nextafter(time_s, -np.inf)), belief, ())
+    return History((start,), Book(), belief)
 
 
 def advance(
     kalman: ExtendedKalmanFilter,
     history: History,
     now_s: float,
-    inputs: Floats,
-    measured: Floats,
-    offered: Iterable[Sample],
+    measurement: Measurement,
+    offered: Iterable[Sample] = (),
+    doses: Iterable[Dose] = (),
 ) -> Advance:
-    """One cycle: fuse late samples where they belong, then predict to now and fuse what is online.
+    """One cycle: take in what is late where it belongs, then predict to now and fuse.
 
     Args:
         kalman: the filter.
         history: memory so far.
         now_s: time of the scan.
-        inputs: inputs since the last step.
-        measured: online signals, NaN where none may be used.
+        measurement: online values with the times they belong to, and inputs since the last step.
         offered: lab results visible now; known ones are ignored, changed ones replace the old.
+        doses: bookings visible now; known ones are ignored.
     """
-    if now_s <= history.last.time_s:
-        # The clock was set back, or this is the same scan again: nothing can be placed in time.
-        now_s, measured = history.last.time_s, np.full_like(measured, np.nan)
-    new, book = _sort_samples(offered, history.book, now_s)
-    steps = history.steps()
-    oldest_s = steps[0].time_s
-    nothing = float("nan")
-    results = [
-        SampleResult(sample, Verdict.STALE, nothing, nothing)
-        for sample in new
-        if sample.drawn_at_s <= oldest_s
-    ]
-    fresh = [sample for sample in new if sample.drawn_at_s > oldest_s]
-    keep = _steps_before(steps, min((sample.drawn_at_s for sample in fresh), default=np.inf))
-    redone = list(keep)
-    for old in steps[len(keep) :]:
-        made = _next_step(kalman, redone[-1], old.time_s, old.inputs, old.measured, book.samples)
-        redone.append(made.step)
-        results += [result for result in made.samples if result.sample in fresh]
-    newest = _next_step(kalman, redone[-1], now_s, inputs, measured, book.samples)
-    redone.append(newest.step)
-    results += [result for result in newest.samples if result.sample in fresh]
-    horizon_s = now_s - kalman.settings.max_rewind_h * 3600
-    chapters = _bind(history.chapters, redone, len(keep), horizon_s)
-    return Advance(History(chapters, book), newest.online, tuple(results), newest.sound)
-
-
-def _sort_samples(
-    offered: Iterable[Sample], book: SampleBook, now_s: float
-) -> tuple[list[Sample], SampleBook]:
-    """New or corrected samples, and the book with them; one entry per analyte and drawing."""
-    current = {(sample.analyte, sample.drawn_at_s): sample for sample in book.samples}
-    new = []
-    for sample in offered:
-        if not sample.drawn_at_s <= now_s:
-            continue
-        before = current.get((sample.analyte, sample.drawn_at_s))
-        if before is None or not np.array_equal(before.value, sample.value, equal_nan=True):
-            current[sample.analyte, sample.drawn_at_s] = sample
-            new.append(sample)
-    if not new:
-        return new, book
-    ordered = sorted(current.values(), key=lambda sample: (sample.drawn_at_s, sample.analyte))
-    return new, SampleBook(tuple(ordered))
-
-
-def _steps_before(steps: Sequence[Step], drawn_at_s: float) -> Sequence[Step]:
-    """Steps whose belief no sample drawn at or after that moment can change; at least one."""
-    count = sum(1 for step in steps if step.time_s < drawn_at_s)
-    return steps[: max(1, count)]
-
-
-def _next_step(
-    kalman: ExtendedKalmanFilter,
-    before: Step,
-    time_s: float,
-    inputs: Floats,
-    measured: Floats,
-    samples: Sequence[Sample],
-) -> _Made:
-    """From one step to the next, fusing the samples drawn in between at their own times.
-
-    Inputs that the equations cannot take, such as no gas at all, must not spoil the belief for
-    ever: when the step's result is not finite, the belief before it stands.
-    """
-    at_s, belief = before.time_s, before.belief
-    between = [sample for sample in samples if at_s < sample.drawn_at_s <= time_s]
-    results = [
-        SampleResult(sample, Verdict.OUT_OF_RANGE, float("nan"), float("nan"))
-        for sample in between
-        if not _plausible(kalman, sample)
-    ]
-    plausible = [sample for sample in between if _plausible(kalman, sample)]
-    for drawn_at_s in sorted({sample.drawn_at_s for sample in plausible}):
-        belief = kalman.predict(belief, inputs, (drawn_at_s - at_s) / 3600)
-        at_s = drawn_at_s
-        drawn = [sample for sample in plausible if sample.drawn_at_s == drawn_at_s]
-        belief, fused = _fuse_drawn(kalman, belief, inputs, drawn)
-        results += fused
-    if time_s > at_s:
-        belief = kalman.predict(belief, inputs, (time_s - at_s) / 3600)
-    online = kalman.fuse_online(belief, inputs, measured)
-    sound = online.belief.finite
-    if not sound:
-        online = kalman.fuse_online(before.belief, inputs, np.full_like(measured, np.nan))
-    return _Made(Step(time_s, inputs, measured, online.belief), online, tuple(results), sound)
-
-
-def _plausible(kalman: ExtendedKalmanFilter, sample: Sample) -> bool:
-    """Whether the analyte is known and its value possible."""
-    return any(
-        assay.name == sample.analyte and assay.lower <= sample.value <= assay.upper
-        for assay in kalman.settings.assays
+    step = _newest(history, now_s, measurement)
+    oldest_s = max(
+        np.nextafter(history.chapters[0].start_s, np.inf),
+        step.time_s - kalman.settings.max_rewind_h * 3600,
+    )
+    entries = enter(kalman.settings, history.book, offered, doses, oldest_s, step.time_s)
+    step = _within(step, oldest_s)
+    chapters = with_step(history.chapters, step)
+    since_s = min((entries.since_s, *step.belongs_at_s[step.belongs_at_s < step.time_s]))
+    run = resumed(kalman, history, chapters, entries.book, since_s)
+    without = None
+    if entries.fresh:
+        plain = resumed(kalman, history, chapters, history.book, step.time_s)
+        without = plain.description
+    aside = [SampleResult(sample, verdict, np.nan, np.nan) for sample, verdict in entries.refused]
+    rows, report = run.told[-1]
+    results = sample_results(kalman, run, entries.fresh, without)
+    return Advance(
+        history=History(_pruned(kalman, run.chapters), entries.book, run.belief),
+        description=run.description,
+        without=without,
+        online=online_report(run, step, report.row(-1)),
+        samples=(*aside, *results),
+        sound=bool(report.sound[rows.ends_s > history.end_s].all()),
     )
 
 
-def _fuse_drawn(
-    kalman: ExtendedKalmanFilter, belief: Belief, inputs: Floats, drawn: Sequence[Sample]
-) -> tuple[Belief, list[SampleResult]]:
-    """Fuse the plausible assays of one drawing."""
-    names = [assay.name for assay in kalman.settings.assays]
-    places = [names.index(sample.analyte) for sample in drawn]
-    values = np.full(len(names), np.nan)
-    values[places] = [sample.value for sample in drawn]
-    update = kalman.fuse_assays(belief, inputs, values)
-    results = [
-        SampleResult(
-            sample,
-            Verdict.OK if update.fused[i] else Verdict.GATED,
-            float(update.innovations[i]),
-            float(update.gate_ratios[i]),
+def with_step(chapters: Sequence[Chapter], step: Step) -> tuple[Chapter, ...]:
+    """The chapters with one more step; a full last chapter stays, and another is begun after it.
+
+    The belief that it begins with is set when it is marched through.
+    """
+    last = chapters[-1]
+    if len(last.steps) < CHAPTER_STEPS:
+        return (*chapters[:-1], replace(last, steps=(*last.steps, step)))
+    return (*chapters, Chapter(last.end_s, last.start, (step,)))
+
+
+def resumed(
+    kalman: ExtendedKalmanFilter,
+    history: History,
+    chapters: Sequence[Chapter],
+    book: Book,
+    since_s: float,
+) -> Run:
+    """March to the end of `chapters`, which go on where `history` ends.
+
+    What lies before `since_s` stays; when all that is known lies there, only what is new is
+    computed.
+    """
+    if since_s > history.end_s:
+        last = chapters[-1]
+        fresh = [step for step in last.steps if step.time_s > history.end_s]
+        rows = timeline(kalman, history.end_s, fresh, late_values(fresh), book)
+        belief, report, description = kalman.march(history.belief, rows.rows)
+        if last.start_s == history.end_s:
+            chapters = (*chapters[:-1], replace(last, start=history.belief))
+        return Run(tuple(chapters), belief, description, ((rows, report),))
+    first = max(i for i, chapter in enumerate(chapters) if i == 0 or chapter.start_s < since_s)
+    return marched(kalman, chapters, book, first)
+
+
+def marched(
+    kalman: ExtendedKalmanFilter, chapters: Sequence[Chapter], book: Book, first: int
+) -> Run:
+    """March through the chapters from one of them on, each from where the one before ended."""
+    done = list(chapters)
+    late = late_values([step for chapter in done[first:] for step in chapter.steps])
+    belief, results = done[first].start, []
+    for i in range(first, len(done)):
+        done[i] = replace(done[i], start=belief)
+        rows = timeline(kalman, done[i].start_s, done[i].steps, late, book)
+        results.append((rows, *kalman.march(belief, rows.rows)))
+        belief = results[-1][1]
+    told = tuple((rows, report) for rows, _, report, _ in results)
+    return Run(tuple(done), belief, results[-1][3], told)
+
+
+def _newest(history: History, now_s: float, measurement: Measurement) -> Step:
+    """This cycle as a step; where the clock did not move on, nothing can be placed in time."""
+    if now_s > history.end_s:
+        return Step(
+            now_s,
+            measurement.inputs,
+            measurement.values,
+            measurement.belongs_at_s,
+            measurement.inputs_before,
         )
-        for sample, i in zip(drawn, places, strict=True)
-    ]
-    return update.belief, results
+    nothing = np.full_like(measurement.values, np.nan)
+    moment = float(np.nextafter(history.end_s, np.inf))
+    return Step(moment, measurement.inputs, nothing, nothing)
 
 
-def _bind(
-    old: tuple[Chapter, ...], steps: Sequence[Step], unchanged: int, horizon_s: float
-) -> tuple[Chapter, ...]:
-    """Steps as chapters; chapters that did not change stay the same objects, old ones go."""
-    chapters: list[Chapter] = []
-    taken = 0
-    for chapter in old:
-        size = len(chapter.steps)
-        if size < CHAPTER_STEPS or taken + size > unchanged:
-            break
-        chapters.append(chapter)
-        taken += size
-    starts = range(taken, len(steps), CHAPTER_STEPS)
-    chapters += [Chapter(tuple(steps[start : start + CHAPTER_STEPS])) for start in starts]
-    while len(chapters) > 1 and chapters[1].steps[0].time_s <= horizon_s:
-        chapters.pop(0)
-    return tuple(chapters)
+def _within(step: Step, oldest_s: float) -> Step:
+    """The step without values that belong to a time before the history."""
+    reached = step.belongs_at_s >= oldest_s
+    if reached.all() or not np.isfinite(step.belongs_at_s[~reached]).any():
+        return step
+    return replace(
+        step,
+        measured=np.where(reached, step.measured, np.nan),
+        belongs_at_s=np.where(reached, step.belongs_at_s, np.nan),
+    )
+
+
+def told_at(run: Run, time_s: float) -> Report | None:
+    """What happened at the very moment, None when nothing of it was marched through."""
+    for rows, report in run.told:
+        row = rows.row_of(time_s)
+        if row >= 0 and rows.ends_s[row] == time_s:
+            return report.row(row)
+    return None
+
+
+def online_report(run: Run, step: Step, known: Report) -> Report:
+    """What became of a step's values, of each at the time that it belongs to.
+
+    Args:
+        run: what was marched through, the step's end included.
+        step: the newest step.
+        known: what is told of values that belong to a time before that.
+    """
+    last = run.told[-1][1].row(-1)
+    innovations, gate_ratios, fused = (
+        item.copy() for item in (last.innovations, last.gate_ratios, last.fused)
+    )
+    for channel in np.flatnonzero(step.belongs_at_s < step.time_s):
+        told = told_at(run, float(step.belongs_at_s[channel])) or known
+        innovations[channel] = told.innovations[channel]
+        gate_ratios[channel] = told.gate_ratios[channel]
+        fused[channel] = told.fused[channel]
+    return Report(innovations, gate_ratios, fused, last.sound)
+
+
+def sample_results(
+    kalman: ExtendedKalmanFilter,
+    run: Run,
+    samples: Iterable[Sample],
+    without: Description | None,
+    known: Iterable[SampleResult] = (),
+) -> tuple[SampleResult, ...]:
+    """What became of samples, from the rows at which they were fused.
+
+    Those that were drawn before what was marched through are among the `known`.
+    """
+    before = {item.sample: item for item in known}
+    return tuple(_result(kalman, run, sample, without, before.get(sample)) for sample in samples)
+
+
+def _result(
+    kalman: ExtendedKalmanFilter,
+    run: Run,
+    sample: Sample,
+    without: Description | None,
+    known: SampleResult | None,
+) -> SampleResult:
+    assays = {item.name: item for item in kalman.settings.assays}
+    channel = kalman.signals + list(assays).index(sample.analyte)
+    shown = kalman.settings.model.output_names.index(assays[sample.analyte].shows)
+    before, after = (
+        (nan, nan)
+        if told is None
+        else (float(told.outputs[shown]), float(told.output_deviation[shown]))
+        for told in (without, run.description)
+    )
+    moment = told_at(run, sample.drawn_at_s)
+    if moment is None:
+        assert known is not None, "a sample is told of where it was marched through"
+        return replace(known, after=after)
+    return SampleResult(
+        sample,
+        Verdict.OK if moment.fused[channel] else Verdict.GATED,
+        float(moment.innovations[channel]),
+        float(moment.gate_ratios[channel]),
+        before,
+        after,
+    )
+
+
+def _pruned(kalman: ExtendedKalmanFilter, chapters: Sequence[Chapter]) -> tuple[Chapter, ...]:
+    """The chapters that can still matter: as far back as samples may come and gains are counted."""
+    settings = kalman.settings
+    reach_h = max(settings.max_rewind_h, settings.observability.window_h)
+    horizon_s = chapters[-1].end_s - reach_h * 3600
+    first = max(i for i, chapter in enumerate(chapters) if i == 0 or chapter.start_s <= horizon_s)
+    return tuple(chapters[first:])

@@ -127,7 +127,7 @@ def _table(*columns: str) -> Table:
             no_wrap=number,
             ratio=1 if meaning else None,
             min_width=16 if meaning else None,
-            max_width=None if meaning else 26,
+            max_width=None if meaning else 30,
             overflow="fold",
         )
     return table

@@ -21,6 +21,7 @@ from mpc_agent.report.sources import (
 )
 from mpc_agent.report.summary import summarise
 from mpc_agent.report.traces import Arrays
+from mpc_agent.report.trust import Trust
 from mpc_agent.values import Severity
 from sim_plant.truth import Truth
 
@@ -73,10 +74,11 @@ def _content(
         "has_truth": truth is not None,
         "groups": list(numbered(shown)),
         "data": embedded(shown, arrays, span_h),
+        "trust": _trust(series).content(),
         "events": events,
         "events_left_out": left_out,
         "alarms": alarms,
-        "samples": tables.samples(journal),
+        "samples": tables.samples(journal, series),
         "transitions": tables.transitions(journal),
         "solves": tables.solves(journal),
         "durations": tables.durations(series),
@@ -99,6 +101,17 @@ def _groups(
     duration = panels.duration_panel(series, arrays, span_h)
     if duration:
         yield Group("Operation", (duration,))
+    consistency = panels.consistency_panel(series, arrays)
+    if consistency:
+        yield Group("Consistency of the estimate", (consistency,))
+
+
+def _trust(series: Series) -> Trust:
+    """How far everything was and is to be trusted."""
+    trust = Trust(series.header)
+    for estimate in series.estimates:
+        trust.see(estimate)
+    return trust
 
 
 def _facts(header: BatchHeader, series: Series) -> list[tuple[str, str]]:

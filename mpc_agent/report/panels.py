@@ -1,5 +1,7 @@
 """Which plots a report has, and in which order."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from mpc_agent.record import Quantity
@@ -41,11 +43,16 @@ def groups(series: Series, truth: Truth | None, arrays: Arrays, span_h: float) -
     header = series.header
     outputs = {quantity.name: quantity for quantity in header.outputs}
     volumes = [name for name in ("volume", "weight") if name in outputs]
-    online = [name for name in series.measured if name in outputs and name not in volumes]
+    culture = [name for name in _shown(series, header.assays) if name in outputs]
+    online = [
+        name
+        for name in _shown(series, series.measured)
+        if name in outputs and name not in (*volumes, *culture)
+    ]
     flows = [quantity for quantity in header.inputs if _moves(series, quantity)]
     drawer = QuantityPanels(series, truth, arrays, span_h)
     found = [
-        Group("Culture", tuple(drawer.output(outputs[name]) for name in _assays(series))),
+        Group("Culture", tuple(drawer.output(outputs[name]) for name in culture)),
         Group("Environment", tuple(drawer.output(outputs[name]) for name in online)),
         Group(
             "Volume, feeds and gases",
@@ -71,9 +78,9 @@ def _moves(series: Series, quantity: Quantity) -> bool:
     return quantity.unit == "L/h" or quantity.name in series.setpoints or moved
 
 
-def _assays(series: Series) -> list[str]:
-    names = {quantity.name for quantity in series.header.outputs}
-    return [name for name in series.header.assays if name in names]
+def _shown(series: Series, names: Iterable[str]) -> list[str]:
+    """Outputs that these signals or assays show, each once."""
+    return list(dict.fromkeys(series.header.output_of(name) for name in names))
 
 
 def forecast_panel(
@@ -107,6 +114,30 @@ def forecast_panel(
             value = np.full(2, product_g[name] / mass.grams)
             found.append(draw.line(arrays, label, ends, value, width=1.6, **look))
     return Panel("Product expected at harvest", mass.name, tuple(found), wide=True)
+
+
+def consistency_panel(series: Series, arrays: Arrays) -> Panel | None:
+    """Squared innovations of all signals against their band; None when it was not recorded."""
+    told = [(i, item.consistency) for i, item in enumerate(series.estimates) if item.consistency]
+    told = [(i, item) for i, item in told if np.isfinite(item.overall)]
+    if not told:
+        return None
+    places = np.array([i for i, _ in told])
+    time_h = series.time_h[places]
+    values = np.array([item.overall for _, item in told])
+    rows = draw.extremes(values)
+    bands = np.array([item.band for _, item in told])
+    found = [
+        draw.line(
+            arrays, label, time_h[rows], bands[rows, end], color=draw.LIMIT, dash="dot", width=1.2
+        )
+        for end, label in enumerate(("lower end of its band", "upper end of its band"))
+    ]
+    found.append(
+        draw.line(arrays, "mean", time_h[rows], values[rows], color=draw.ESTIMATE, width=1.8)
+    )
+    title = "Squared innovations of all signals, as multiples of what is expected"
+    return Panel(title, "", tuple(found), wide=True)
 
 
 def timeline_panel(series: Series, arrays: Arrays) -> Panel:

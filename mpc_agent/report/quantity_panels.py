@@ -1,17 +1,21 @@
 """Single quantities, with everything that is known of each in one plot."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from mpc_agent.record import Quantity
 from mpc_agent.report import traces as draw
 from mpc_agent.report.panel import Panel, pretty_title, pretty_unit
-from mpc_agent.report.series import Series
+from mpc_agent.report.series import Points, Series
 from mpc_agent.report.traces import Arrays, Trace
 from mpc_agent.values import Floats
 from sim_plant.truth import Truth
+
+Drawn: TypeAlias = Callable[[Arrays, str, Floats, Floats], Trace]
+"""How single values are drawn."""
 
 BOUNDS = {"viability": (0.0, 100.0)}
 """Where a quantity can be, if not anywhere above zero."""
@@ -100,26 +104,27 @@ class QuantityPanels:
                 yield draw.level(self.arrays, "limit", (0.0, self.span_h), value)
 
     def _online(self, name: str) -> Iterator[Trace]:
-        found = self.series.measured.get(name)
-        if found is None:
-            return
-        for accepted, drawn, label in (
-            (found.accepted, draw.dots, "measured"),
-            (~found.accepted, draw.crosses, "not used"),
-        ):
-            if accepted.any():
-                yield drawn(self.arrays, label, found.time_h[accepted], found.value[accepted])
+        yield from self._values(name, self.series.measured, draw.dots, ("measured", "not used"))
 
     def _samples(self, name: str) -> Iterator[Trace]:
-        found = self.series.samples.get(name)
-        if found is None:
-            return
-        for accepted, drawn, label in (
-            (found.accepted, draw.points, "sample"),
-            (~found.accepted, draw.crosses, "refused"),
-        ):
-            if accepted.any():
-                yield drawn(self.arrays, label, found.time_h[accepted], found.value[accepted])
+        yield from self._values(name, self.series.samples, draw.points, ("sample", "refused"))
+
+    def _values(
+        self, output: str, kept: Mapping[str, Points], drawn: Drawn, labels: tuple[str, str]
+    ) -> Iterator[Trace]:
+        """All that shows an output; where several do, each by its own name."""
+        header = self.series.header
+        showing = [name for name in kept if header.output_of(name) == output]
+        for name in showing:
+            found = kept[name]
+            told = "" if len(showing) == 1 else f"{name.replace('_', ' ')}, "
+            for accepted, look, label in (
+                (found.accepted, drawn, labels[0]),
+                (~found.accepted, draw.crosses, labels[1]),
+            ):
+                if accepted.any():
+                    times, values = found.time_h[accepted], found.value[accepted]
+                    yield look(self.arrays, told + label, times, values)
 
     def _estimate(self, name: str) -> list[Trace]:
         series = self.series

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mpc_agent.journal import Journal, RecordedCycle
 from mpc_agent.record import BatchHeader
-from mpc_agent.values import Floats, Quality, Verdict
+from mpc_agent.values import Estimate, Floats, Quality, Verdict
 
 Texts = NDArray[np.str_]
 
@@ -44,6 +44,7 @@ class Series:
         expected, expected_deviation: product at harvest by "plan" and "recipe", g.
         states: rows of a timeline by name: mode, origin of each problem's inputs, control.
         durations: wall seconds by stage.
+        estimates: every cycle's.
     """
 
     header: BatchHeader
@@ -60,6 +61,7 @@ class Series:
     expected_deviation: Mapping[str, Floats]
     states: Mapping[str, Texts]
     durations: Mapping[str, Floats]
+    estimates: tuple[Estimate, ...]
 
 
 def read_series(journal: Journal) -> Series:
@@ -105,6 +107,7 @@ def read_series(journal: Journal) -> Series:
             (cycle.durations for cycle in cycles),
             sorted({name for cycle in cycles for name in cycle.durations}),
         ),
+        estimates=tuple(estimates),
     )
 
 
@@ -124,15 +127,16 @@ def _decided(cycles: list[RecordedCycle]) -> list[str]:
 
 
 def _measured(header: BatchHeader, cycles: list[RecordedCycle]) -> dict[str, Points]:
-    """Online values with a value; a reading that did not change between scans counts once."""
+    """Online values with a value; what the filter was not offered again is left out."""
     found: dict[str, list[tuple[float, float, bool]]] = {}
     for cycle in cycles:
         verdicts = dict(zip(header.signals, cycle.estimate.verdicts, strict=True))
         for name, reading in cycle.readings.measured.items():
             rows = found.setdefault(name, [])
-            fused = verdicts.get(name, Verdict.OK) is Verdict.OK
-            row = (header.hours(reading.sampled_at_s), reading.value, fused)
-            if np.isfinite(reading.value) and (not rows or rows[-1][0] != row[0]):
+            verdict = verdicts.get(name, Verdict.OK)
+            row = (header.hours(reading.sampled_at_s), reading.value, verdict is Verdict.OK)
+            new = verdict is not Verdict.REPEATED and (not rows or rows[-1][0] != row[0])
+            if new and np.isfinite(reading.value):
                 rows.append(row)
     return {name: _points(rows) for name, rows in found.items()}
 

@@ -3,15 +3,17 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from statistics import median
 
 import numpy as np
 
+from mpc_agent.estimate_reasons import with_deviation
 from mpc_agent.journal import Journal
 from mpc_agent.record import BatchHeader
 from mpc_agent.report.panel import pretty_unit
 from mpc_agent.report.series import Series
-from mpc_agent.values import Severity, SolveStatus
+from mpc_agent.values import SampleResult, Severity, SolveStatus
 
 MOST_EVENTS = 2000
 
@@ -43,6 +45,7 @@ class SampleRow:
     analyte: str
     value: str
     innovation: str
+    change: str
     verdict: str
     entered_by: str
 
@@ -111,8 +114,13 @@ def events(journal: Journal) -> tuple[list[EventRow], int]:
     return [row for row in rows if id(row) in kept], len(rows) - len(kept)
 
 
-def samples(journal: Journal) -> list[SampleRow]:
+def samples(journal: Journal, series: Series) -> list[SampleRow]:
     """All lab results in the order in which they were fused or refused."""
+    changes: dict[tuple[object, object, object], str] = {
+        (estimate.time_s, result.sample.analyte, result.sample.drawn_at_s): _change(result)
+        for estimate in series.estimates
+        for result in estimate.samples
+    }
     return [
         SampleRow(
             drawn=day_of(journal.header, row["drawn_at_s"]),
@@ -120,11 +128,20 @@ def samples(journal: Journal) -> list[SampleRow]:
             analyte=str(row["analyte"]).replace("_", " "),
             value=f"{_number(row['value'], '.4g')} {pretty_unit(str(row['unit']))}".strip(),
             innovation=_number(row["innovation"], "+.3g"),
+            change=changes.get((row["time_s"], row["analyte"], row["drawn_at_s"]), ""),
             verdict=str(row["verdict"]),
             entered_by=str(row["entered_by"]),
         )
         for row in journal.rows("samples")
     ]
+
+
+def _change(result: SampleResult) -> str:
+    """The estimate when the result came, without it and with it."""
+    if not all(map(isfinite, (*result.before, *result.after))):
+        return ""
+    told = f"{with_deviation(*result.before)} \u2192 {with_deviation(*result.after)}"
+    return told.replace("+/-", "\u00b1")
 
 
 def _number(value: object, form: str) -> str:

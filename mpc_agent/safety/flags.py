@@ -18,6 +18,7 @@ class Flag(StrEnum):
     NOT_CONNECTED = "NOT_CONNECTED"
     CRITICAL_SIGNAL_LOST = "CRITICAL_SIGNAL_LOST"
     ESTIMATE_UNHEALTHY = "ESTIMATE_UNHEALTHY"
+    STATE_UNOBSERVABLE = "STATE_UNOBSERVABLE"
     PLAN_EXPIRED = "PLAN_EXPIRED"
     WARMING_UP = "WARMING_UP"
     OPERATOR_TOOK_OVER = "OPERATOR_TOOK_OVER"
@@ -48,7 +49,8 @@ class Conditions:
             control at the plant is an operator's act by itself and need not be told here.
         warming_up: estimator or optimiser is not ready yet.
         estimate_healthy: the filter trusts itself.
-        lost_signals: critical signals without a usable value.
+        lost_signals: critical signals without a usable value, or suspected by the filter.
+        unobservable: outputs known less well than control needs.
         record_failed: the last entry could not be written to the record.
         at_safe: some problem stands on the last rung of the ladder.
         write_refused: the plant did not take, or did not follow, a setpoint of the last cycle;
@@ -63,6 +65,7 @@ class Conditions:
     warming_up: bool = False
     estimate_healthy: bool = True
     lost_signals: tuple[str, ...] = ()
+    unobservable: tuple[str, ...] = ()
     record_failed: bool = False
     at_safe: bool = False
     write_refused: bool = False
@@ -146,12 +149,12 @@ TABLE: Mapping[Flag, Rule] = {
         advice="The control unit runs its own recipe. Check network and server.",
     ),
     Flag.CRITICAL_SIGNAL_LOST: Rule(
-        raised="a critical signal has no usable value for longer than its grace",
+        raised="a critical signal has no usable value, or is a suspect, for longer than its grace",
         holds=lambda now, _: bool(now.lost_signals),
         clears=Clears.WITH_CONDITION,
         severity=Severity.ALARM,
         allows=Mode.SHADOW,
-        advice="Check the probe and its connection; control resumes when it is back.",
+        advice="Check the probe and its connection; control resumes when it can be believed.",
         grace_s=lambda settings: settings.critical_grace_s,
     ),
     Flag.ESTIMATE_UNHEALTHY: Rule(
@@ -162,6 +165,15 @@ TABLE: Mapping[Flag, Rule] = {
         allows=Mode.SHADOW,
         advice="The culture does not behave as the model: take a sample, look for contamination.",
         grace_s=lambda settings: settings.estimate_grace_s,
+    ),
+    Flag.STATE_UNOBSERVABLE: Rule(
+        raised="what control needs to know is not known well enough for longer than its grace",
+        holds=lambda now, _: bool(now.unobservable),
+        clears=Clears.WITH_CONDITION,
+        severity=Severity.ALARM,
+        allows=Mode.SHADOW,
+        advice="Take a lab sample, or repair the probe that tells of it; control resumes then.",
+        grace_s=lambda settings: settings.unobservable_grace_s,
     ),
     Flag.PLAN_EXPIRED: Rule(
         raised="the fallback ladder stands at SAFE for longer than its grace",

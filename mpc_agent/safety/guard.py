@@ -219,12 +219,14 @@ def _volume(values: Values, limits: Limits, context: GuardContext) -> Values:
 def largest_volume_L(context: GuardContext) -> float:
     """Volume that is not exceeded: the estimate plus two standard deviations, or the balance.
 
-    The balance counts what was delivered and no withdrawal, so that it errs on the large side.
+    The balance counts what was delivered and booked, withdrawn samples included, but no evaporation
+    or overflow, which nobody measures: it errs on the large side.
     """
     bound = context.volume_L + 2.0 * context.volume_deviation_L
     if isfinite(bound) and context.volume_L > 0.0 and context.volume_deviation_L >= 0.0:
         return bound
-    return context.settings.initial_volume_L + context.ledger.delivered_L
+    ledger = context.ledger
+    return context.settings.initial_volume_L + ledger.delivered_L - ledger.withdrawn_L
 
 
 def _sparge(values: Values, limits: Limits, context: GuardContext) -> Values:

@@ -1,8 +1,10 @@
-"""How much of each liquid went into the vessel: over the batch and over the last hour."""
+"""How much of each liquid went into the vessel, and out of it: over the batch and the last hour."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf, isfinite
+
+from mpc_agent.values import WITHDRAWN, Dose
 
 HOUR_S = 3600.0
 ENTRY_S = 60.0
@@ -25,37 +27,74 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Bookings:
+    """Doses that were counted, each once, in the order in which they were seen."""
+
+    doses: tuple[Dose, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Ledger:
-    """Delivered volumes per liquid input.
+    """Volumes in and out of the vessel: what the pumps show, what was booked, what is lost.
 
     Attributes:
         updated_at_s: up to when it is kept, or None before the first entry.
         flows_L_per_h: flow last known of each input.
-        totals_L: volume since inoculation.
-        recent: deliveries that reach into the last hour, oldest first.
+        totals_L: volume that the pumps showed since inoculation.
+        recent: deliveries of the pumps that reach into the last hour, oldest first.
+        bookings: doses given and broth withdrawn since inoculation.
+        loss_L_per_h: rate of losses (evaporation, overflow) last known.
+        lost_L: volume lost since inoculation.
     """
 
     updated_at_s: float | None = None
     flows_L_per_h: Mapping[str, float] = field(default_factory=dict)
     totals_L: Mapping[str, float] = field(default_factory=dict)
     recent: tuple[Delivery, ...] = ()
+    bookings: Bookings = field(default_factory=Bookings)
+    loss_L_per_h: float = 0.0
+    lost_L: float = 0.0
+
+    @property
+    def pumped_L(self) -> float:
+        """Volume of all pumps together since inoculation, as they show it."""
+        return sum(self.totals_L.values())
 
     @property
     def delivered_L(self) -> float:
-        """Volume of all liquids together since inoculation."""
-        return sum(self.totals_L.values())
+        """Volume of all liquids together since inoculation, by pumps and by hand."""
+        given = (dose.volume_L for dose in self.bookings.doses if dose.what != WITHDRAWN)
+        return self.pumped_L + sum(given)
+
+    @property
+    def withdrawn_L(self) -> float:
+        """Volume of broth taken out since inoculation."""
+        return sum(dose.volume_L for dose in self.bookings.doses if dose.what == WITHDRAWN)
+
+    def booked_L(self, until_s: float = inf) -> float:
+        """Volume given less withdrawn by hand until a time, that time included."""
+        return sum(
+            -dose.volume_L if dose.what == WITHDRAWN else dose.volume_L
+            for dose in self.bookings.doses
+            if dose.given_at_s <= until_s
+        )
 
     def total_L(self, name: str) -> float:
-        """Volume of one input since inoculation."""
-        return self.totals_L.get(name, 0.0)
+        """Volume of one input since inoculation, by its pump and by hand."""
+        given = (dose.volume_L for dose in self.bookings.doses if dose.what == name)
+        return self.totals_L.get(name, 0.0) + sum(given)
 
     def flow_L_per_h(self, name: str) -> float:
         """Flow last known of one input, zero when it was never known."""
         return self.flows_L_per_h.get(name, 0.0)
 
     def delivered_since_L(self, name: str, time_s: float) -> float:
-        """Volume of one input since a time within the last hour."""
-        volume = 0.0
+        """Volume of one input since a time within the last hour, doses at that time included."""
+        volume = sum(
+            dose.volume_L
+            for dose in self.bookings.doses
+            if dose.what == name and dose.given_at_s >= time_s - _ROUNDING_S
+        )
         for item in self.recent:
             share = (item.end_s - max(item.start_s, time_s)) / (item.end_s - item.start_s)
             volume += max(share, 0.0) * item.volumes_L.get(name, 0.0)
@@ -69,7 +108,7 @@ def record_delivery(
     commanded_L_per_h: Mapping[str, float],
     time_s: float,
 ) -> Ledger:
-    """The ledger carried on to a time.
+    """The ledger carried on to a time, losses included.
 
     The flow read at the end of a cycle stands for the whole cycle, because setpoints change at its
     start. A time before the last entry adds nothing.
@@ -91,16 +130,44 @@ def record_delivery(
     start_s = time_s if ledger.updated_at_s is None else ledger.updated_at_s
     elapsed_h = max(time_s - start_s, 0.0) / HOUR_S
     volumes = {name: flow * elapsed_h for name, flow in flows.items()}
-    totals = {name: ledger.total_L(name) + volume for name, volume in volumes.items()}
+    totals = {name: ledger.totals_L.get(name, 0.0) + volume for name, volume in volumes.items()}
     recent = ledger.recent
     if time_s > start_s:
         recent = _joined(recent, Delivery(start_s, time_s, volumes))
-    return Ledger(
+    return replace(
+        ledger,
         updated_at_s=time_s,
         flows_L_per_h=flows,
         totals_L={**ledger.totals_L, **totals},
         recent=tuple(item for item in recent if item.end_s > time_s - HOUR_S),
+        lost_L=ledger.lost_L + ledger.loss_L_per_h * elapsed_h,
     )
+
+
+def record_doses(ledger: Ledger, doses: Iterable[Dose], inoculated_at_s: float) -> Ledger:
+    """The ledger with bookings that it does not have yet.
+
+    A plant shows the same booking in many scans, so that one is known by what was given and when:
+    the first of its name and time counts, later ones with another volume do not. What was given
+    before inoculation is in the volume at inoculation already.
+    """
+    known = {(dose.what, dose.given_at_s) for dose in ledger.bookings.doses}
+    new: dict[tuple[str, float], Dose] = {}
+    for dose in doses:
+        key = (dose.what, dose.given_at_s)
+        if key not in known and dose.given_at_s >= inoculated_at_s:
+            new.setdefault(key, dose)
+    # The same object while nothing is new: the record stores it once.
+    if not new:
+        return ledger
+    return replace(ledger, bookings=Bookings((*ledger.bookings.doses, *new.values())))
+
+
+def losing(ledger: Ledger, loss_L_per_h: float) -> Ledger:
+    """The ledger with the rate of losses from now on; unchanged when it is not known."""
+    if not (isfinite(loss_L_per_h) and loss_L_per_h >= 0.0):
+        return ledger
+    return replace(ledger, loss_L_per_h=loss_L_per_h)
 
 
 def highest_flow(
@@ -109,7 +176,8 @@ def highest_flow(
     """Largest flow in L/h that, held for `held_h` hours, keeps every hour within its dose.
 
     The dose of the hour that ends `ahead` hours from now is what the ledger delivered in its past
-    part plus `flow * ahead`: piecewise linear in `ahead`, so that only its corners need a look.
+    part plus `flow * ahead`: piecewise linear in `ahead`, so that only its corners need a look. A
+    dose by hand leaves the hour at once; at its corner it still counts.
 
     Args:
         ledger: deliveries up to now.
@@ -121,13 +189,18 @@ def highest_flow(
     if ledger.delivered_since_L(name, now_s - HOUR_S) > max_hourly_L:
         return 0.0
     last = min(held_h, 1.0)
-    edges = (edge for item in ledger.recent for edge in (item.start_s, item.end_s))
+    edges = [edge for item in ledger.recent for edge in (item.start_s, item.end_s)]
+    edges += [dose.given_at_s for dose in ledger.bookings.doses if dose.what == name]
     corners = {(edge + HOUR_S - now_s) / HOUR_S for edge in edges}
     highest = inf
     for ahead in (*(corner for corner in sorted(corners) if 0.0 < corner < last), last):
         past = ledger.delivered_since_L(name, now_s + (ahead - 1.0) * HOUR_S)
         highest = min(highest, (max_hourly_L - past) / ahead)
     return max(highest, 0.0)
+
+
+_ROUNDING_S = 1e-3
+"""A time computed from another one is the same within this."""
 
 
 def _first_flow(*candidates: float | None) -> float:

@@ -51,6 +51,31 @@ class FallbackSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BalanceSettings:
+    """When ledger and weight count as disagreeing.
+
+    Attributes:
+        signal: online signal that shows the broth's weight in kg.
+        density_kg_per_L: of the broth and of all that is fed.
+        absolute_kg: a residual up to this is the scale's.
+        relative: a residual up to this fraction of the mass delivered is the pumps'.
+    """
+
+    signal: str
+    density_kg_per_L: float
+    absolute_kg: float
+    relative: float
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with these numbers, in words."""
+        for name in ("density_kg_per_L", "absolute_kg"):
+            if not 0.0 < getattr(self, name) < inf:
+                yield f"balance: {name} must be positive and finite"
+        if not 0.0 <= self.relative < inf:
+            yield "balance: relative must not be negative, and finite"
+
+
+@dataclass(frozen=True, slots=True)
 class SafetySettings:
     """Limits and graces of guard, ladder and mode machine.
 
@@ -81,6 +106,9 @@ class SafetySettings:
         safe_grace_s: how long the ladder may stand at SAFE.
         refused_grace_s: how long the plant may refuse setpoints.
         late_grace_s: how long decisions may come too late.
+        unobservable_grace_s: how long something may be known less well than control needs.
+        balance: how ledger and weight are compared, or None where they are not.
+        max_pump_drift: largest deviation from one of a pump's learnt gain, or None.
     """
 
     input_limits: Mapping[str, InputLimit]
@@ -106,6 +134,9 @@ class SafetySettings:
     other_liquids: tuple[str, ...] = ()
     max_dose_L: Mapping[str, float] = field(default_factory=dict)
     max_hourly_dose_L: Mapping[str, float] = field(default_factory=dict)
+    unobservable_grace_s: float = 7200.0
+    balance: BalanceSettings | None = None
+    max_pump_drift: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse settings under which the guard could not keep its promises.
@@ -163,6 +194,7 @@ class SafetySettings:
             "safe_grace_s",
             "refused_grace_s",
             "late_grace_s",
+            "unobservable_grace_s",
         ):
             if not getattr(self, name) >= 0.0:
                 yield f"{name}: must not be negative"
@@ -172,6 +204,10 @@ class SafetySettings:
             yield "max_volume_L: must be above the initial volume, and finite"
         if not 0.0 <= self.oxygen_feed_factor <= 1.0:
             yield "oxygen_feed_factor: must be between 0 and 1"
+        if self.balance is not None:
+            yield from self.balance.faults()
+        if self.max_pump_drift is not None and not 0.0 < self.max_pump_drift < inf:
+            yield "max_pump_drift: must be positive and finite"
         doses = [*self.max_dose_L.items(), *self.max_hourly_dose_L.items()]
         yield from (
             f"{name}: dose limit must not be negative" for name, dose in doses if not dose >= 0.0

@@ -1,0 +1,124 @@
+"""The lab's book: which samples and bookings are new, corrected, impossible or too late."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mpc_agent.estimation.happenings import Book
+from mpc_agent.estimation.settings import EstimationSettings
+from mpc_agent.values import WATER, WITHDRAWN, Dose, Sample, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The book with what was new, and what that is.
+
+    Attributes:
+        book: the same object when nothing was new.
+        fresh: new or corrected samples to fuse.
+        refused: new samples that are not, each with its verdict.
+        since_s: the earliest time that the estimate must be computed again from, infinite when
+            nothing was new.
+    """
+
+    book: Book
+    fresh: tuple[Sample, ...]
+    refused: tuple[tuple[Sample, Verdict], ...]
+    since_s: float
+
+
+def enter(
+    settings: EstimationSettings,
+    book: Book,
+    offered: Iterable[Sample],
+    doses: Iterable[Dose],
+    oldest_s: float,
+    now_s: float,
+) -> Entries:
+    """Enter what is new.
+
+    A result is known by analyte and drawing time: the same value again is nothing new, another
+    value is a correction, which takes the place of the old one. What was drawn before `oldest_s`
+    is too late to be fused; what lies in the future waits.
+    """
+    current = {_key(sample): sample for sample in book.samples}
+    aside = {_key(sample): sample for sample in book.set_aside}
+    replaced: list[Sample] = []
+    fresh: dict[tuple[str, float], Sample] = {}
+    refused: dict[tuple[str, float], tuple[Sample, Verdict]] = {}
+    since_s = np.inf
+    for sample in offered:
+        key = _key(sample)
+        known = [group[key] for group in (current, aside) if key in group]
+        if not sample.drawn_at_s <= now_s or any(_same(item, sample) for item in known):
+            continue
+        verdict = _verdict(settings, sample, oldest_s)
+        fresh.pop(key, None)
+        refused.pop(key, None)
+        in_time = sample.drawn_at_s >= oldest_s
+        if in_time and (verdict is Verdict.OK or key in current):
+            since_s = min(since_s, sample.drawn_at_s)
+        # What was fused before the memory begins cannot be taken back: it stays beside the new.
+        replaceable = (current, aside) if in_time else (aside,)
+        replaced += [group.pop(key) for group in replaceable if key in group]
+        if verdict is Verdict.OK:
+            current[key] = fresh[key] = sample
+        else:
+            aside[key] = sample
+            refused[key] = (sample, verdict)
+    poured = _new_doses(settings, book.doses, doses, oldest_s, now_s)
+    since_s = min((since_s, *(dose.given_at_s for dose in poured)))
+    if not (fresh or refused or poured):
+        return Entries(book, (), (), np.inf)
+    written = Book(
+        samples=_sorted(current.values()),
+        set_aside=_sorted(aside.values()),
+        superseded=(*book.superseded, *replaced),
+        doses=tuple(sorted((*book.doses, *poured), key=lambda dose: (dose.given_at_s, dose.what))),
+    )
+    return Entries(written, tuple(fresh.values()), tuple(refused.values()), since_s)
+
+
+def _key(sample: Sample) -> tuple[str, float]:
+    return sample.analyte, sample.drawn_at_s
+
+
+def _same(one: Sample, other: Sample) -> bool:
+    return bool(np.array_equal(one.value, other.value, equal_nan=True))
+
+
+def _sorted(samples: Iterable[Sample]) -> tuple[Sample, ...]:
+    return tuple(sorted(samples, key=lambda sample: (sample.drawn_at_s, sample.analyte)))
+
+
+def _verdict(settings: EstimationSettings, sample: Sample, oldest_s: float) -> Verdict:
+    """Whether a sample can be fused: known, possible, and not too late."""
+    possible = any(
+        assay.name == sample.analyte and assay.lower <= sample.value <= assay.upper
+        for assay in settings.assays
+    )
+    if not possible:
+        return Verdict.OUT_OF_RANGE
+    return Verdict.OK if sample.drawn_at_s >= oldest_s else Verdict.STALE
+
+
+def _new_doses(
+    settings: EstimationSettings,
+    known: Sequence[Dose],
+    offered: Iterable[Dose],
+    oldest_s: float,
+    now_s: float,
+) -> list[Dose]:
+    """Bookings not seen before, of something that can be poured, at a time within reach."""
+    liquids = {*settings.model.volume_flows, WATER, WITHDRAWN}
+    seen = {(dose.what, dose.given_at_s) for dose in known}
+    found = []
+    for dose in offered:
+        key = (dose.what, dose.given_at_s)
+        if key in seen or dose.what not in liquids or not oldest_s <= dose.given_at_s <= now_s:
+            continue
+        if np.isfinite(dose.volume_L) and dose.volume_L > 0:
+            seen.add(key)
+            found.append(dose)
+    return found
