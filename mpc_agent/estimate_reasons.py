@@ -12,6 +12,7 @@ from mpc_agent.estimation.happenings import Book
 from mpc_agent.estimation.health import chi_square_band
 from mpc_agent.estimation.settings import AdaptedParameter, EstimationSettings
 from mpc_agent.values import (
+    Dose,
     Estimate,
     Event,
     Judgement,
@@ -65,6 +66,24 @@ def sample_events(estimate: Estimate, before: Book) -> Iterator[Event]:
             yield Event("SAMPLE_REFUSED", Severity.ALARM, text)
 
 
+def dose_events(estimate: Estimate, inoculated_at_s: float) -> Iterator[Event]:
+    """What became of bookings; what was given before inoculation is in the volume already."""
+    for dose in estimate.poured:
+        text = f"{_given(dose, estimate.time_s)}, booked: counted at that time."
+        yield Event("DOSE_BOOKED", Severity.EVENT, text)
+    for dose in estimate.unreached:
+        if dose.given_at_s >= inoculated_at_s:
+            text = (
+                f"{_given(dose, estimate.time_s)}, was booked too late for the estimate, though "
+                "the ledger counts it: check the volume, and book doses sooner."
+            )
+            yield Event("DOSE_TOO_OLD", Severity.ALARM, text)
+
+
+def _given(dose: Dose, now_s: float) -> str:
+    return f"{dose.volume_L:.4g} L of {dose.what}, {(now_s - dose.given_at_s) / 3600:.1f} h ago"
+
+
 def _measured(sample: Sample) -> str:
     return f"{sample.analyte} {sample.value:.4g} {sample.unit}".strip()
 
@@ -104,8 +123,8 @@ ADVICE: Mapping[Judgement, tuple[str, Severity, str]] = {
         Severity.ALARM,
         (
             "{channel} has disagreed with the estimate for long and everything else contradicts "
-            "it: it is watched, not used. Check and calibrate it; it is used again once it has "
-            "agreed for some time."
+            "it: it is watched, not used. Check and calibrate it, and book what was added or taken "
+            "out; it is used again once it has agreed for some time."
         ),
     ),
     Judgement.TRUSTED: (

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from mpc_agent.estimate_reasons import (
+    dose_events,
     judgement_events,
     lasting,
     move_events,
@@ -64,6 +65,7 @@ def events_of(
         *over_events(memory.told, troubles),
         *judgement_events(estimate),
         *sample_events(estimate, book),
+        *dose_events(estimate, rooms.inoculated_at_s),
         *move_events(settings, estimate),
         *_unusable_plans(memory, planned),
         *_ladder(memory, planned, setpoints),

@@ -302,6 +302,8 @@ class Estimate:
         moves: parameters that lab results moved in this cycle.
         at_bounds: parameters that stand at the end of their approved range.
         offsets: learnt offset of each channel that has one, with its standard deviation.
+        poured: bookings that were taken in in this cycle, at their own time.
+        unreached: bookings that came too late for that.
     """
 
     time_s: float
@@ -324,6 +326,8 @@ class Estimate:
     moves: tuple[Move, ...] = ()
     at_bounds: tuple[str, ...] = ()
     offsets: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    poured: tuple[Dose, ...] = ()
+    unreached: tuple[Dose, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 
 from mpc_agent.estimate_reasons import (
     ADVICE,
+    dose_events,
     judgement_events,
     lasting,
     move_events,
@@ -22,6 +23,7 @@ from mpc_agent.estimation.settings import HealthSettings, NeededOutput
 from mpc_agent.values import (
     Consistency,
     Decided,
+    Dose,
     Estimate,
     Event,
     Judgement,
@@ -232,3 +234,18 @@ def test_what_is_not_known_well_enough_is_named_before_control_is_lost() -> None
 
 def test_what_others_tell_is_not_taken_for_over() -> None:
     assert list(over_events(("PUMP_DRIFT glucose_feed", "a message"), ())) == []
+
+
+# ------------------------------------------------------------------ bookings
+
+
+def test_bookings_are_told_and_those_too_late_are_an_alarm() -> None:
+    dose = Dose("glucose_feed", 5.0, NOW_S - 7200)
+    (booked,) = dose_events(estimate(poured=(dose,)), NOW_S - 86400)
+    assert (booked.code, booked.severity) == ("DOSE_BOOKED", Severity.EVENT)
+    assert booked.text == "5 L of glucose_feed, 2.0 h ago, booked: counted at that time."
+    (late,) = dose_events(estimate(unreached=(dose,)), NOW_S - 86400)
+    assert (late.code, late.severity) == ("DOSE_TOO_OLD", Severity.ALARM)
+    assert "too late" in late.text
+    # What was given before the batch is in the volume at inoculation.
+    assert list(dose_events(estimate(unreached=(dose,)), NOW_S - 3600)) == []

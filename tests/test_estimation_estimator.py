@@ -207,3 +207,39 @@ def test_inputs_that_the_model_cannot_follow_are_told_and_forgotten(flow: float)
     result, memory = estimate(core_filter(), memory, measurement(0.5, 30.0, 2), (), cycle_s(2))
     assert result.healthy
     assert result.verdicts == (Verdict.OK, Verdict.OK)
+
+
+@pytest.mark.parametrize("back_s", [600.0, 86400.0])
+def test_a_clock_behind_the_estimate_is_told_and_what_it_places_is_stale(back_s: float) -> None:
+    memory = begun()
+    for number in range(3):
+        row = measurement(0.5, 30.0, number)
+        _, memory = estimate(core_filter(), memory, row, (), cycle_s(number))
+    behind, memory = estimate(
+        core_filter(), memory, measurement(0.5, 30.0, 2), (), cycle_s(2) - back_s
+    )
+    assert not behind.healthy
+    assert f"{back_s:.0f} s behind the estimate" in behind.message
+    assert behind.verdicts == (Verdict.STALE, Verdict.STALE)
+    onward, _ = estimate(core_filter(), memory, measurement(0.5, 30.0, 3), (), cycle_s(3))
+    assert onward.healthy
+    assert onward.verdicts == (Verdict.OK, Verdict.OK)
+
+
+def test_what_was_true_before_inoculation_is_stale_not_gated() -> None:
+    slow = measurement(0.5, 30.0, 1, ages_s=(0.0, 7200.0))
+    result, _ = estimate(core_filter(), begun(), slow, (), cycle_s(1))
+    assert result.verdicts == (Verdict.OK, Verdict.STALE)
+    assert result.healthy
+
+
+def test_without_any_signal_or_assay_the_model_is_followed() -> None:
+    kalman = ExtendedKalmanFilter(linear_settings((), ()), PERIOD_H)
+    memory, told = begin_estimation(kalman, START_S, np.zeros(1)), []
+    for number in range(3):
+        seen = scanned((), [], number, [0.0])
+        result, memory = estimate(kalman, memory, seen, (), cycle_s(number))
+        told.append(result)
+    assert all(result.healthy for result in told)
+    assert told[2].deviation[1] != told[0].deviation[1]
+    assert not told[2].observability.any()

@@ -293,6 +293,17 @@ def test_of_two_versions_in_one_scan_the_last_counts(linear: ExtendedKalmanFilte
     assert told[-1].history.book.superseded == (wrong,)
 
 
+def test_a_result_shown_beside_its_correction_is_corrected_once(
+    linear: ExtendedKalmanFilter,
+) -> None:
+    wrong, right = assay(3.0, 0.2), assay(1.0, 0.2)
+    both = live(linear, [[], [], [wrong, right], [wrong, right], [wrong, right], []])
+    told_right = live(linear, [[], [], [right], [], [], []])
+    assert same(both[-1].history.belief, told_right[-1].history.belief)
+    assert [len(told.samples) for told in both] == [0, 0, 1, 0, 0, 0]
+    assert both[-1].history.book.superseded == (wrong,)
+
+
 @pytest.mark.parametrize(
     "sample",
     [
@@ -507,3 +518,49 @@ def test_inputs_that_the_equations_cannot_take_do_not_spoil_the_belief() -> None
     assert better.sound
     assert better.online.fused[:2].all()
     assert np.isfinite(better.history.belief.factor).all()
+
+
+# ------------------------------------------------------------------ another story of the past
+
+
+def test_a_booking_undoes_what_was_judged_without_it(linear: ExtendedKalmanFilter) -> None:
+    """A level that nothing explained is no suspect any more once somebody says what was poured."""
+    history = begin(linear, START_S, FEED)
+    poured = Dose("feed", 3.0, START_S + 2.5 * PERIOD_S)
+    for number in range(1, 5):
+        values = [nan, nan, nan]
+        told = advance(linear, history, cycle_s(number), scanned_at(values, number))
+        history = told.history
+    last = history.chapters[-1]
+    marks = np.full(linear.channels, nan)
+    marks[LEVEL] = 1e9
+    judged = (*last.steps[:-1], replace(last.steps[-1], marks=marks, opened=1.0))
+    run = marched(linear, (*history.chapters[:-1], replace(last, steps=judged)), history.book, 0)
+    history = History(run.chapters, history.book, run.belief)
+    assert history.belief.rejections[LEVEL] == 1e9
+    kept = advance(linear, history, cycle_s(5), scanned_at([nan] * 3, 5))
+    assert kept.history.belief.rejections[LEVEL] == 1e9
+    told = advance(linear, history, cycle_s(5), scanned_at([nan] * 3, 5), doses=[poured])
+    assert told.poured == (poured,)
+    assert told.history.belief.rejections[LEVEL] == 0
+    assert all(step.marks is None and not step.opened for step in told.history.steps())
+
+
+def test_a_booking_that_comes_too_late_is_kept_and_told_once() -> None:
+    history = begin(short(), START_S, FEED)
+    late = Dose("feed", 3.0, START_S + PERIOD_S)
+    hours = 14.0
+    told = advance(short(), history, cycle_s(hours / PERIOD_H), scanned_at([nan] * 3, 84))
+    for number in (85, 86):
+        doses = [late]
+        told = advance(
+            short(), told.history, cycle_s(number), scanned_at([nan] * 3, number), doses=doses
+        )
+        assert told.unreached == ((late,) if number == 85 else ())
+    assert told.history.book.unreached == (late,)
+    assert told.history.book.doses == ()
+
+
+def scanned_at(values: list[float], number: float) -> Measurement:
+    """One cycle of the linear plant."""
+    return scanned(linear_settings().signals, values, number, FEED)

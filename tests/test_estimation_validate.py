@@ -188,6 +188,9 @@ def test_a_frozen_signal_is_believed_again_when_it_moves() -> None:
         (Reading("feed", 200.0, NOW_S), 200.0),
         (Reading("feed", 200.1, NOW_S), 1.0),
         (Reading("feed", -1e30, NOW_S), 1.0),
+        # A pump at rest shows a little less than nothing; none runs backwards.
+        (Reading("feed", -0.2, NOW_S), -0.2),
+        (Reading("feed", -0.3, NOW_S), 1.0),
     ],
 )
 def test_an_input_that_cannot_be_read_is_taken_as_unchanged(

@@ -179,11 +179,31 @@ def test_a_sample_is_what_the_vessel_held_before_it_was_drawn() -> None:
     assert after.mean[VOLUME] == pytest.approx(1400 - 0.2 * 3 * PERIOD_H - 0.5, abs=1e-3)
 
 
-def test_a_withdrawal_of_more_than_there_is_is_not_believed() -> None:
+@pytest.mark.parametrize(
+    ("water_L", "withdrawn_L"), [(0.0, 2000.0), (0.0, 1400.0), (-1e6, 0.0), (-1000.0, 500.0)]
+)
+def test_a_loss_of_more_than_there_is_is_not_believed(water_L: float, withdrawn_L: float) -> None:
     core = core_filter()
-    told = step(core, core.initial(NO_FEED), NO_FEED, PERIOD_H, withdrawn_L=2000.0)
-    assert np.isfinite(told.belief.mean).all()
-    assert told.belief.mean[VOLUME] >= CORE.states["volume"].lower
+    before = core.initial(NO_FEED)
+    lost = {"water_L": water_L, "withdrawn_L": withdrawn_L}
+    told = step(core, before, NO_FEED, PERIOD_H, None, **lost)
+    assert not told.sound
+    assert same(told.belief, before)
+
+
+@pytest.mark.parametrize("place", range(2))
+def test_a_bolus_is_as_certain_when_a_pump_moved_by_itself_meanwhile(place: int) -> None:
+    """How little is known of a pump says nothing of what was booked beside it."""
+    core, moved = core_filter(), np.zeros(2)
+    moved[place] = 0.01
+    seen = scanned(core.settings.signals, [nan, nan], 1, NO_FEED)
+    bolus = [Dose("amino_feed", 5.0, START_S + 100)]
+    still, restless = (
+        advance(core, run(core, 0), cycle_s(1), one, (), bolus).description
+        for one in (seen, replace(seen, inputs_before=moved))
+    )
+    assert restless.mean[VOLUME] == pytest.approx(1405.0, abs=1e-3)
+    assert restless.deviation[VOLUME] == pytest.approx(still.deviation[VOLUME], abs=1e-5)
 
 
 def test_a_late_booking_does_not_make_a_sample_stale() -> None:

@@ -230,7 +230,8 @@ class EstimationSection(Section):
     evaporation_L_per_h: NotNegative = 0.0
     """Liquid that evaporates, where the model itself loses none."""
     sample_volume_L: NotNegative = 0.0
-    """Broth that each drawing of the laboratory withdraws."""
+    """Broth that each drawing of the laboratory withdraws; not to be booked under `tags.doses`,
+    too."""
     health: HealthSection = HealthSection()
     """When the filter counts as consistent, and when as diverged."""
     observability: ObservabilitySection = ObservabilitySection()

@@ -20,12 +20,18 @@ class Entries:
         refused: new samples that are not, each with its verdict.
         since_s: the earliest time that the estimate must be computed again from, infinite when
             nothing was new.
+        poured: bookings taken in.
+        unreached: bookings that came too late for that.
+        rewrites: what is known of the past is another story: what was judged since is judged anew.
     """
 
     book: Book
     fresh: tuple[Sample, ...]
     refused: tuple[tuple[Sample, Verdict], ...]
     since_s: float
+    poured: tuple[Dose, ...] = ()
+    unreached: tuple[Dose, ...] = ()
+    rewrites: bool = False
 
 
 def enter(
@@ -48,10 +54,13 @@ def enter(
     fresh: dict[tuple[str, float], Sample] = {}
     refused: dict[tuple[str, float], tuple[Sample, Verdict]] = {}
     since_s = np.inf
+    offered = tuple(offered)
+    settled = _settled(offered, (current, aside))
     for sample in offered:
         key = _key(sample)
         known = [group[key] for group in (current, aside) if key in group]
-        if not sample.drawn_at_s <= now_s or any(_same(item, sample) for item in known):
+        waits = not sample.drawn_at_s <= now_s
+        if waits or key in settled or any(_same(item, sample) for item in known):
             continue
         verdict = _verdict(settings, sample, oldest_s)
         fresh.pop(key, None)
@@ -67,21 +76,44 @@ def enter(
         else:
             aside[key] = sample
             refused[key] = (sample, verdict)
-    poured = _new_doses(settings, book.doses, doses, oldest_s, now_s)
+    known_doses = (*book.doses, *book.unreached)
+    poured, unreached = _new_doses(settings, known_doses, doses, oldest_s, now_s)
     since_s = min((since_s, *(dose.given_at_s for dose in poured)))
-    if not (fresh or refused or poured):
+    if not (fresh or refused or poured or unreached):
         return Entries(book, (), (), np.inf)
     written = Book(
         samples=_sorted(current.values()),
         set_aside=_sorted(aside.values()),
         superseded=(*book.superseded, *replaced),
         doses=tuple(sorted((*book.doses, *poured), key=lambda dose: (dose.given_at_s, dose.what))),
+        unreached=(*book.unreached, *unreached),
     )
-    return Entries(written, tuple(fresh.values()), tuple(refused.values()), since_s)
+    return Entries(
+        written,
+        tuple(fresh.values()),
+        tuple(refused.values()),
+        since_s,
+        poured,
+        unreached,
+        rewrites=bool(poured or replaced),
+    )
 
 
 def _key(sample: Sample) -> tuple[str, float]:
     return sample.analyte, sample.drawn_at_s
+
+
+def _settled(
+    offered: Iterable[Sample], groups: Iterable[dict[tuple[str, float], Sample]]
+) -> set[tuple[str, float]]:
+    """Results whose last version is known: a source may show what it corrected beside it."""
+    last = {_key(sample): sample for sample in offered}
+    return {
+        key
+        for group in groups
+        for key, sample in last.items()
+        if key in group and _same(group[key], sample)
+    }
 
 
 def _same(one: Sample, other: Sample) -> bool:
@@ -109,16 +141,17 @@ def _new_doses(
     offered: Iterable[Dose],
     oldest_s: float,
     now_s: float,
-) -> list[Dose]:
-    """Bookings not seen before, of something that can be poured, at a time within reach."""
+) -> tuple[tuple[Dose, ...], tuple[Dose, ...]]:
+    """Bookings not seen before of something that can be poured: within reach, and too late."""
     liquids = {*settings.model.volume_flows, WATER, WITHDRAWN}
     seen = {(dose.what, dose.given_at_s) for dose in known}
     found = []
     for dose in offered:
         key = (dose.what, dose.given_at_s)
-        if key in seen or dose.what not in liquids or not oldest_s <= dose.given_at_s <= now_s:
+        if key in seen or dose.what not in liquids or not dose.given_at_s <= now_s:
             continue
         if np.isfinite(dose.volume_L) and dose.volume_L > 0:
             seen.add(key)
             found.append(dose)
-    return found
+    reached = tuple(dose for dose in found if dose.given_at_s >= oldest_s)
+    return reached, tuple(dose for dose in found if dose.given_at_s < oldest_s)

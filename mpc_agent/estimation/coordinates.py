@@ -202,11 +202,14 @@ class Coordinates:
     def opened_deviation(self, z: Array, deviation: Array) -> Array:
         """How uncertain z is when the filter turned out to be wrong, shape (n,).
 
-        As at inoculation, in absolute terms or as a share of the value, and at least OPENING times
-        as uncertain as believed.
+        As at inoculation, in absolute terms or as a share of the value, and states at least OPENING
+        times as uncertain as believed. What is learnt and never measured would not come back from
+        that: it is opened to what the site thought of it.
         """
         once = jnp.maximum(self.initial_deviation, self._relative_initial * jnp.abs(z))
-        return jnp.maximum(once, OPENING * deviation)
+        return jnp.maximum(
+            once, jnp.where(np.arange(self.size) < self.states, OPENING, 1) * deviation
+        )
 
     # ------------------------------------------------------------------ speed
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpc_agent.estimation.filter import Description, ExtendedKalmanFilter
 from mpc_agent.estimation.gates import judge_gates, reset
@@ -92,7 +93,8 @@ def estimate(
     fused = step.online.fused[: kalman.signals].astype(bool)
     last_fused_s = np.where(fused, now_s, memory.last_fused_s)
     suspects = _suspects(kalman, history)
-    message = _doubts(step, told, lost)
+    ahead_s = memory.history.end_s - now_s
+    message = _doubts(step, ahead_s, told, lost)
     described, known = step.description, kalman.states + kalman.coordinates.learnt
     result = Estimate(
         time_s=now_s,
@@ -103,7 +105,7 @@ def estimate(
         output_deviation=described.output_deviation,
         innovations=step.online.innovations[: kalman.signals],
         gate_ratios=step.online.gate_ratios[: kalman.signals],
-        verdicts=_final_verdicts(measurement, fused, suspects),
+        verdicts=_final_verdicts(measurement, fused, _unreached(step), suspects),
         last_fused_s=last_fused_s,
         samples=step.samples,
         healthy=not message,
@@ -115,6 +117,8 @@ def estimate(
         moves=tuple(_moves(kalman, step)),
         at_bounds=_at_bounds(kalman, history),
         offsets=_offsets(kalman, described),
+        poured=step.poured,
+        unreached=step.unreached,
     )
     return result, EstimatorMemory(history, last_fused_s, window, lost, observability)
 
@@ -169,7 +173,7 @@ def _consistency(
     ratios[step.history.belief.rejections > [item.readmit_after for item in channels]] = np.nan
     opened = any(item.judgement in (Judgement.REOPENED, Judgement.RESET) for item in decided)
     judged = [item.name in {decision.channel for decision in decided} for item in channels]
-    begins_anew = np.array(judged) | opened
+    begins_anew = np.array(judged, dtype=bool) | opened
     before = np.where(begins_anew[:, None], np.nan, memory.window)
     window = noted(before, np.minimum(ratios, 1.0) * gates)
     return consistency(window, settings), window
@@ -189,10 +193,18 @@ def _suspects(kalman: ExtendedKalmanFilter, history: History) -> tuple[str, ...]
     return tuple(item.name for item, count in pairs if count > item.readmit_after)
 
 
+def _unreached(step: Advance) -> NDArray[np.bool_]:
+    """Which channels were not offered to the filter although it could compute this step."""
+    return np.isnan(step.online.gate_ratios) & step.sound
+
+
 def _final_verdicts(
-    measurement: Measurement, fused: Floats, suspects: tuple[str, ...]
+    measurement: Measurement, fused: Floats, unreached: NDArray[np.bool_], suspects: tuple[str, ...]
 ) -> tuple[Verdict, ...]:
-    """Verdicts of validation, with those of the gates."""
+    """Verdicts of validation, with those of the gates.
+
+    What belongs to a time that the filter cannot reach was offered to no gate: it is stale.
+    """
     verdicts = []
     for i, (name, verdict) in enumerate(
         zip(measurement.signals, measurement.verdicts, strict=True)
@@ -200,7 +212,7 @@ def _final_verdicts(
         if verdict is Verdict.OK and name in suspects:
             verdicts.append(Verdict.SUSPECT)
         elif verdict is Verdict.OK and not fused[i]:
-            verdicts.append(Verdict.GATED)
+            verdicts.append(Verdict.STALE if unreached[i] else Verdict.GATED)
         else:
             verdicts.append(verdict)
     return tuple(verdicts)
@@ -217,9 +229,10 @@ def _moves(kalman: ExtendedKalmanFilter, step: Advance) -> Iterator[Move]:
 
 
 def _at_bounds(kalman: ExtendedKalmanFilter, history: History) -> tuple[str, ...]:
-    """Learnt parameters at an end of their approved range."""
+    """Learnt parameters at an end of their approved range, unless they began there."""
     at, z = kalman.coordinates, history.belief.mean
-    reached = (z <= at.lower) | (z >= at.upper)
+    begun = at.initial_mean(np.array(kalman.settings.model.nominal_inputs()))
+    reached = ((z <= at.lower) | (z >= at.upper)) & (z != begun)
     return tuple(
         item.name for i, item in enumerate(kalman.settings.adapted, at.states) if reached[i]
     )
@@ -237,7 +250,12 @@ def _offsets(
     }
 
 
-def _doubts(step: Advance, told: Consistency, lost: bool) -> str:
+def _doubts(step: Advance, ahead_s: float, told: Consistency, lost: bool) -> str:
+    if ahead_s >= 0:
+        return (
+            f"the clock is {ahead_s:.0f} s behind the estimate, and nothing can be placed in time "
+            "until it has caught up; check the clocks of agent and plant"
+        )
     if not step.sound:
         return "the model cannot follow the inputs that were read; check flow meters and pumps"
     described = step.description

@@ -2,8 +2,8 @@
 
 The question is put to everything else: would the others, were the filter as uncertain as at
 inoculation, lead away from what this channel shows? The filter is opened before the trouble began
-and runs to now without the channel. If its value then lies within the gate, the filter was wrong
-and goes on opened. If not, the others contradict the channel.
+and runs to now without the channel, and with it. If its value lies within the gate both times, the
+filter was wrong and goes on opened. If not, the others contradict the channel.
 
 The lab is not outvoted by a probe that speaks a thousand times as often: when opening alone does
 not reconcile an assay, each online signal is left out in turn, and if that does, the signal is the
@@ -63,12 +63,12 @@ def judge_gates(kalman: ExtendedKalmanFilter, before: Floats, history: History) 
     decided = [Decided(Judgement.TRUSTED, channels[i].name) for i in trusted]
     run, chapters = None, history.chapters
     for i in np.flatnonzero(counts == patience):
-        trial = _reconciling(kalman, chapters, history.book, int(i))
-        if trial is not None:
+        reconciled = _reconciled(kalman, chapters, history.book, int(i))
+        if reconciled is not None:
+            trial, run = reconciled
             if trial.without is not None:
                 decided.append(Decided(Judgement.SUSPECT, channels[trial.without].name))
             decided.append(Decided(Judgement.REOPENED, channels[i].name))
-            run = _tried(kalman, chapters, history.book, trial)
             break  # All counts begin anew.
         last = (len(chapters) - 1, len(chapters[-1].steps) - 1)
         chapters = _marked(kalman, chapters, last, int(i))
@@ -106,62 +106,73 @@ def _fused(kalman: ExtendedKalmanFilter, run: Run, samples: Sequence[Sample]) ->
     return sum(bool(at.fused[kalman.signals + i]) for at, i in told if at is not None)
 
 
-def _reconciling(
+def _reconciled(
     kalman: ExtendedKalmanFilter, chapters: Sequence[Chapter], book: Book, channel: int
-) -> Trial | None:
+) -> tuple[Trial, Run] | None:
     """The least that makes the channel's last value lie within its gate, if anything does.
 
     A signal must lie there without its own values since the trouble began; an assay's samples are
     few, and each is evidence.
     """
     offered_s = _offered_at_s(kalman, chapters, book, channel)
-    began = _began(kalman, chapters, book, channel, offered_s)
-    if began is None:
-        return None
-    start_s, last_s = chapters[began[0]].steps[began[1]].time_s, offered_s[-1]
-    alone = _left_out(chapters, channel, start_s, last_s)
-    for trial in _trials(kalman, channel, began):
-        told = told_at(_tried(kalman, alone, book, trial), last_s)
-        if told is not None and told.gate_ratios[channel] <= 1:
-            return trial
+    for trial in _trials(kalman, channel, _beginnings(kalman, chapters, book, channel, offered_s)):
+        start_s = chapters[trial.began[0]].steps[trial.began[1]].time_s
+        alone = _left_out(chapters, channel, start_s, offered_s[-1])
+        if _agrees(_tried(kalman, alone, book, trial), offered_s[-1], channel):
+            kept = _tried(kalman, chapters, book, trial)
+            if _agrees(kept, offered_s[-1], channel):
+                return trial, kept
     return None
 
 
-def _trials(kalman: ExtendedKalmanFilter, channel: int, began: tuple[int, int]) -> Iterator[Trial]:
+def _agrees(run: Run, time_s: float, channel: int) -> bool:
+    """Whether a channel's value of that time lay within its gate."""
+    told = told_at(run, time_s)
+    return told is not None and bool(told.gate_ratios[channel] <= 1)
+
+
+def _trials(
+    kalman: ExtendedKalmanFilter, channel: int, beginnings: Iterable[tuple[int, int]]
+) -> Iterator[Trial]:
     """What to try, the least first: opening; for an assay also without a signal, and wider.
 
     A signal's own trouble is reconciled by opening alone: a wide enough opening would believe
     anything of which nobody else knows.
     """
-    if channel < kalman.signals:
-        yield Trial(began, 1.0)
-        return
-    for width in WIDTHS:
-        yield Trial(began, width)
-        for signal in range(kalman.signals):
-            yield Trial(began, width, without=signal)
+    widths = (1.0,) if channel < kalman.signals else WIDTHS
+    left_out = () if channel < kalman.signals else range(kalman.signals)
+    for width in widths:
+        for began in beginnings:
+            yield Trial(began, width)
+            for signal in left_out:
+                yield Trial(began, width, without=signal)
 
 
-def _began(
+def _beginnings(
     kalman: ExtendedKalmanFilter,
     chapters: Sequence[Chapter],
     book: Book,
     channel: int,
     offered_s: Sequence[float],
-) -> tuple[int, int] | None:
-    """The step before the trouble began and before the last sample was drawn, whichever is first.
+) -> list[tuple[int, int]]:
+    """The steps to open at: where the trouble began, and before that and the last sample.
 
-    None when that is not remembered, or when the filter was opened since: twice would be to believe
-    whoever shouts longest.
+    None that the filter was opened after: twice would be to believe whoever shouts longest.
     """
     if not offered_s:
-        return None
-    patience = kalman.coordinates.channels[channel].readmit_after
+        return []
+    since_s = offered_s[-kalman.coordinates.channels[channel].readmit_after :][0]
     drawn_s = [sample.drawn_at_s for sample in book.samples]
-    began = _last_before(chapters, min([offered_s[-patience:][0], *drawn_s[-1:]]))
-    later = [*chapters[began[0]].steps[began[1] :]]
-    later += [step for chapter in chapters[began[0] + 1 :] for step in chapter.steps]
-    return None if any(step.opened for step in later) else began
+    # A step is opened before its own values are fused.
+    with_trouble = _last_before(chapters, float(np.nextafter(since_s, np.inf)))
+    found = [with_trouble, _last_before(chapters, min([since_s, *drawn_s[-1:]]))]
+    opened = [
+        (i, j)
+        for i, chapter in enumerate(chapters)
+        for j, step in enumerate(chapter.steps)
+        if step.opened
+    ]
+    return [began for began in dict.fromkeys(found) if not opened or began > opened[-1]]
 
 
 def _offered_at_s(
@@ -189,10 +200,10 @@ def _last_before(chapters: Sequence[Chapter], time_s: float) -> tuple[int, int]:
 def _left_out(
     chapters: Iterable[Chapter], channel: int, start_s: float, last_s: float
 ) -> tuple[Chapter, ...]:
-    """The chapters without a signal's values after `start_s`, but for the last."""
+    """The chapters without a signal's values since `start_s`, but for the last."""
 
     def without(step: Step) -> Step:
-        if channel >= len(step.measured) or not start_s < step.belongs_at_s[channel] < last_s:
+        if channel >= len(step.measured) or not start_s <= step.belongs_at_s[channel] < last_s:
             return step
         measured, belongs_at_s = step.measured.copy(), step.belongs_at_s.copy()
         measured[channel] = belongs_at_s[channel] = np.nan

@@ -55,9 +55,11 @@ class Book:
         set_aside: samples that came too late or are impossible: kept, not fused.
         superseded: versions that a correction replaced.
         doses: bookings, by time.
+        unreached: bookings that came too late to be taken in: kept.
     """
 
     samples: tuple[Sample, ...] = ()
     set_aside: tuple[Sample, ...] = ()
     superseded: tuple[Sample, ...] = ()
     doses: tuple[Dose, ...] = ()
+    unreached: tuple[Dose, ...] = ()

@@ -73,7 +73,10 @@ class Advance:
         online: what fusing the newest step did: innovations, gate ratios and whether fused, per
             channel.
         samples: what became of the samples that were new.
-        sound: the newest step could be computed; if not, the belief before it stands.
+        sound: the newest step, and all since a booking that was new, could be computed; what could
+            not be has changed nothing.
+        poured: bookings that were new and taken in.
+        unreached: bookings that were new and came too late.
     """
 
     history: History
@@ -82,6 +85,8 @@ class Advance:
     online: Report
     samples: tuple[SampleResult, ...]
     sound: bool
+    poured: tuple[Dose, ...] = ()
+    unreached: tuple[Dose, ...] = ()
 
 
 def begin(kalman: ExtendedKalmanFilter, time_s: float, inputs: Floats) -> History:
@@ -122,13 +127,15 @@ def advance(
     step = _within(step, oldest_s)
     chapters = with_step(history.chapters, step)
     since_s = min((entries.since_s, *step.belongs_at_s[step.belongs_at_s < step.time_s]))
+    if entries.rewrites:
+        chapters = _unjudged(chapters, entries.since_s)
     run = resumed(kalman, history, chapters, entries.book, since_s)
     without = None
     if entries.fresh:
         plain = resumed(kalman, history, chapters, history.book, step.time_s)
         without = plain.description
     aside = [SampleResult(sample, verdict, np.nan, np.nan) for sample, verdict in entries.refused]
-    rows, report = run.told[-1]
+    report = run.told[-1][1]
     results = sample_results(kalman, run, entries.fresh, without)
     return Advance(
         history=History(_pruned(kalman, run.chapters), entries.book, run.belief),
@@ -136,8 +143,15 @@ def advance(
         without=without,
         online=online_report(run, step, report.row(-1)),
         samples=(*aside, *results),
-        sound=bool(report.sound[rows.ends_s > history.end_s].all()),
+        sound=_sound(run, entries.since_s if entries.poured else history.end_s),
+        poured=entries.poured,
+        unreached=entries.unreached,
     )
+
+
+def _sound(run: Run, since_s: float) -> bool:
+    """Whether every row that ends after a time could be computed."""
+    return all(bool(report.sound[rows.ends_s > since_s].all()) for rows, report in run.told)
 
 
 def with_step(chapters: Sequence[Chapter], step: Step) -> tuple[Chapter, ...]:
@@ -149,6 +163,18 @@ def with_step(chapters: Sequence[Chapter], step: Step) -> tuple[Chapter, ...]:
     if len(last.steps) < CHAPTER_STEPS:
         return (*chapters[:-1], replace(last, steps=(*last.steps, step)))
     return (*chapters, Chapter(last.end_s, last.start, (step,)))
+
+
+def _unjudged(chapters: Sequence[Chapter], since_s: float) -> tuple[Chapter, ...]:
+    """The chapters without what was judged since then: that was judged knowing less."""
+
+    def plain(step: Step) -> Step:
+        judged = step.marks is not None or step.opened
+        if not judged or step.time_s < since_s:
+            return step
+        return replace(step, marks=None, opened=0.0)
+
+    return tuple(replace(item, steps=tuple(map(plain, item.steps))) for item in chapters)
 
 
 def resumed(

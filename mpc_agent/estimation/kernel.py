@@ -67,6 +67,18 @@ class Fused(NamedTuple):
     fused: Array
 
 
+class Linear(NamedTuple):
+    """What the channels should show near a mean: values and slopes there."""
+
+    mean: Array
+    expected: Array
+    slopes: Array
+
+
+FAR = 1.0
+"""Standard deviations by which channels fused before must have moved the mean for the next ones to
+be linearised anew: in the first hours, while much is learnt at once."""
+
 MOVED_SHARE = 0.7
 """Standard deviation of what acted between two scans, as a share of how far an input moved in
 between: one over the root of two, as for two readings of a loop that hunts."""
@@ -122,8 +134,14 @@ class Kernel:
         return doubt
 
     def _mixed(self, z: Array, row: Row) -> Array:
-        """The mean after what came and went at the row's beginning."""
+        """The mean after what came and went at the row's beginning.
+
+        NaN, so that the row is not sound, where more is said to have gone than there was.
+        """
+        before = z[self._broth.volume]
         state = self._broth.mixed(z[: self.at.states], row.water_L, row.withdrawn_L)
+        gone = row.withdrawn_L - row.water_L
+        state = jnp.where((gone > 0) & (gone >= before), jnp.nan, state)
         return jnp.concatenate([state, z[self.at.states :]])
 
     def _flow(self, z: Array, mixing: Array, u: Array, step_h: Array) -> tuple[Array, Array]:
@@ -178,20 +196,24 @@ class Kernel:
         A count of rejections above its patience marks a suspect: it is watched, not fused, until it
         has agreed as often in a row as its patience.
         """
-        expected, slopes = value_and_slopes(
-            lambda x: self.at.shown(x, self.at.outputs(x, row.inputs)), z
-        )
-        doubt = self._doubt(lambda u: self.at.shown(z, self.at.outputs(z, u)), row)
-        start, measured = z, row.measured
+
+        def shown(x: Array) -> Linear:
+            return Linear(x, *value_and_slopes(lambda y: self._shown(y, row.inputs), x))
+
+        doubt = self._doubt(lambda u: self._shown(z, u), row)
+        measured = row.measured
         there = jnp.isfinite(measured)
         order = jnp.argsort(~there)
         nothing = jnp.full(measured.shape, jnp.nan)
 
-        def update(place: int, carry: Fused) -> Fused:
+        def update(place: int, both: tuple[Fused, Linear]) -> tuple[Fused, Linear]:
+            carry, about = both
+            far = (carry.mean - about.mean) ** 2 > FAR**2 * jnp.sum(carry.factor**2, axis=1)
+            about = jax.lax.cond(far.any(), lambda: shown(carry.mean), lambda: about)
             i = order[place]
-            h = slopes[i]
-            innovation = measured[i] - expected[i] - h @ (carry.mean - start)
-            variance = self._variance(i, expected[i]) + doubt[i] ** 2
+            h = about.slopes[i]
+            innovation = measured[i] - about.expected[i] - h @ (carry.mean - about.mean)
+            variance = self._variance(i, about.expected[i]) + doubt[i] ** 2
             spread = carry.factor.T @ h
             weight = 1 / (spread @ spread + variance)
             ratio = innovation**2 * weight / jnp.asarray(self._gate)[i] ** 2
@@ -199,7 +221,7 @@ class Kernel:
             # What is not fused may not even be a number.
             gain = jnp.where(fused, weight * (carry.factor @ spread), 0.0)
             shrink = gain / (1 + jnp.where(fused, jnp.sqrt(weight * variance), 0.0))
-            return Fused(
+            after = Fused(
                 carry.mean + gain * jnp.where(fused, innovation, 0.0),
                 carry.factor - jnp.outer(shrink, jnp.where(fused, spread, 0.0)),
                 carry.rejections.at[i].set(count),
@@ -207,10 +229,17 @@ class Kernel:
                 carry.gate_ratios.at[i].set(ratio),
                 carry.fused.at[i].set(fused.astype(float)),
             )
+            return after, about
 
         begin = Fused(z, factor, rejections, nothing, nothing, jnp.zeros(measured.shape))
-        done: Fused = jax.lax.fori_loop(0, there.sum(), update, begin)
+        if not measured.size:
+            return begin
+        done: Fused = jax.lax.fori_loop(0, there.sum(), update, (begin, shown(z)))[0]
         return done._replace(mean=jnp.clip(done.mean, self.at.lower, self.at.upper))
+
+    def _shown(self, z: Array, u: Array) -> Array:
+        """What every channel should show, shape (channels,)."""
+        return self.at.shown(z, self.at.outputs(z, u))
 
     def counts(self, rejections: Array, row: Row) -> Array:
         """Counts of rejections at a row's end: suspects stay, all others begin anew when opened."""

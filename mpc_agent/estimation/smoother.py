@@ -137,7 +137,7 @@ def _forward(
         # As in the filter's own step, whose prediction the links need too.
         rejections = kernel.counts(rejections, row)
         fused = kernel.fuse(predicted.mean, predicted.factor, rejections, row)
-        sound = jnp.isfinite(fused.mean).all() & jnp.isfinite(fused.factor).all()
+        sound = jnp.isfinite(fused.mean).all() & jnp.isfinite(jnp.sum(fused.factor**2))
         after = (
             jnp.where(sound, fused.mean, z),
             jnp.where(sound, fused.factor, factor),

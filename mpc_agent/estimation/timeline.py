@@ -99,13 +99,14 @@ def timeline(
     is_step = ends_s == times_s[owner]
     lengths_h = (ends_s - starts_s) / 3600
     inputs = np.array([step.inputs for step in steps])[owner]
+    before = _before(kalman, steps, owner)
     measured = _measured(kalman, steps, samples, late, ends_s, owner, is_step)
     water_L = -kalman.settings.evaporation_L_per_h * lengths_h
     withdrawn_L = np.zeros_like(lengths_h)
     for time_s in drawn_s:
         withdrawn_L[starts_s == time_s] += kalman.settings.sample_volume_L
     for dose in doses:
-        _pour(kalman, dose, starts_s, ends_s, inputs, water_L, withdrawn_L)
+        _pour(kalman, dose, starts_s, ends_s, (inputs, before), water_L, withdrawn_L)
     rows, pieces = kalman.rows(
         lengths_h,
         inputs,
@@ -114,7 +115,7 @@ def timeline(
         withdrawn_L=withdrawn_L,
         opened=np.where(is_step, np.array([step.opened for step in steps])[owner], 0.0),
         marks=_marks(kalman, steps, owner, is_step),
-        inputs_before=_before(kalman, steps, owner),
+        inputs_before=before,
     )
     return Timeline(rows, np.repeat(ends_s, pieces))
 
@@ -150,11 +151,14 @@ def _pour(
     dose: Dose,
     starts_s: Floats,
     ends_s: Floats,
-    inputs: Floats,
+    flows: tuple[Floats, Floats],
     water_L: Floats,
     withdrawn_L: Floats,
 ) -> None:
     """Add one booking to the rows that it concerns.
+
+    It flows beside the inputs now and before: that others moved by themselves makes it no less
+    certain.
 
     A feed given by hand is taken as its pump would have shown it: a learnt gain acts on it, too,
     which is a few percent of a dose.
@@ -167,7 +171,8 @@ def _pour(
     else:
         flowing = (starts_s >= dose.given_at_s) & (ends_s <= dose.given_at_s + DOSE_S)
         column = kalman.settings.model.input_names.index(dose.what)
-        inputs[flowing, column] += dose.volume_L / (DOSE_S / 3600)
+        for inputs in flows:
+            inputs[flowing, column] += dose.volume_L / (DOSE_S / 3600)
 
 
 def _before(kalman: ExtendedKalmanFilter, steps: Sequence[Step], owner: Integers) -> Floats:

@@ -176,13 +176,18 @@ _IMPLAUSIBLE_SCALES = 100.0
 """Beyond this many times its typical size, an input is no flow but a meter's nonsense."""
 
 
+_BACKWARDS_SCALES = 0.1
+"""Below minus this many times its typical size, what cannot be negative is no noise about zero."""
+
+
 def _inputs(readings: Readings, known: Floats, wanted: Mapping[str, Input]) -> Floats:
     inputs = known.copy()
     for i, (name, item) in enumerate(wanted.items()):
         reading = readings.inputs.get(name)
         if reading is None or reading.quality is Quality.BAD:
             continue
-        if abs(reading.value) <= _IMPLAUSIBLE_SCALES * item.scale:
+        least = _BACKWARDS_SCALES if item.lower >= 0 else _IMPLAUSIBLE_SCALES
+        if -least * item.scale <= reading.value <= _IMPLAUSIBLE_SCALES * item.scale:
             inputs[i] = reading.value
     return inputs
 

@@ -103,7 +103,9 @@ class _Drawing:
 
     def _panel(self, kind: str, quantity: Quantity) -> Panel:
         key = Key(kind, quantity.name)
-        title = quantity.name if kind == "parameter" else pretty_title(quantity)
+        title = pretty_title(quantity)
+        if kind == "parameter":
+            title = f"{quantity.name}: {quantity.meaning.split(',')[0]}"
         return Panel(title, pretty_unit(quantity.unit), tuple(self._estimates(key)))
 
     def _estimates(self, key: Key) -> Iterator[Trace]:
