@@ -2,7 +2,8 @@
 
 The covariance is carried as a factor L with P = L L', so it is symmetric and positive by
 construction. Prediction linearises the integrator's own step; its noise enters in the middle of
-the step. Fusing takes one channel after the other, each with its gate.
+the step. Fusing takes one channel after the other, each with its gate; where a row moved the mean
+far, it is fused again, linearised where that led.
 
 Sources: prediction by triangularisation and scalar updates by Potter's form, Bierman (1977),
 Factorization Methods for Discrete Sequential Estimation; gate on the normalised innovation,
@@ -67,17 +68,9 @@ class Fused(NamedTuple):
     fused: Array
 
 
-class Linear(NamedTuple):
-    """What the channels should show near a mean: values and slopes there."""
-
-    mean: Array
-    expected: Array
-    slopes: Array
-
-
 FAR = 1.0
-"""Standard deviations by which channels fused before must have moved the mean for the next ones to
-be linearised anew: in the first hours, while much is learnt at once."""
+"""Standard deviations by which a row's channels must have moved the mean for them to be linearised
+anew where they moved it: in the first hours, while much is learnt at once."""
 
 MOVED_SHARE = 0.7
 """Standard deviation of what acted between two scans, as a share of how far an input moved in
@@ -196,46 +189,63 @@ class Kernel:
         A count of rejections above its patience marks a suspect: it is watched, not fused, until it
         has agreed as often in a row as its patience.
         """
-
-        def shown(x: Array) -> Linear:
-            return Linear(x, *value_and_slopes(lambda y: self._shown(y, row.inputs), x))
-
         doubt = self._doubt(lambda u: self._shown(z, u), row)
+        # As the noise is where the row was predicted, wherever it is linearised.
+        variances = (
+            self._absolute**2 + (self._relative * self._shown(z, row.inputs)) ** 2 + doubt**2
+        )
         measured = row.measured
         there = jnp.isfinite(measured)
         order = jnp.argsort(~there)
         nothing = jnp.full(measured.shape, jnp.nan)
-
-        def update(place: int, both: tuple[Fused, Linear]) -> tuple[Fused, Linear]:
-            carry, about = both
-            far = (carry.mean - about.mean) ** 2 > FAR**2 * jnp.sum(carry.factor**2, axis=1)
-            about = jax.lax.cond(far.any(), lambda: shown(carry.mean), lambda: about)
-            i = order[place]
-            h = about.slopes[i]
-            innovation = measured[i] - about.expected[i] - h @ (carry.mean - about.mean)
-            variance = self._variance(i, about.expected[i]) + doubt[i] ** 2
-            spread = carry.factor.T @ h
-            weight = 1 / (spread @ spread + variance)
-            ratio = innovation**2 * weight / jnp.asarray(self._gate)[i] ** 2
-            fused, count = self._judge(i, ratio, carry.rejections[i])
-            # What is not fused may not even be a number.
-            gain = jnp.where(fused, weight * (carry.factor @ spread), 0.0)
-            shrink = gain / (1 + jnp.where(fused, jnp.sqrt(weight * variance), 0.0))
-            after = Fused(
-                carry.mean + gain * jnp.where(fused, innovation, 0.0),
-                carry.factor - jnp.outer(shrink, jnp.where(fused, spread, 0.0)),
-                carry.rejections.at[i].set(count),
-                carry.innovations.at[i].set(innovation),
-                carry.gate_ratios.at[i].set(ratio),
-                carry.fused.at[i].set(fused.astype(float)),
-            )
-            return after, about
-
         begin = Fused(z, factor, rejections, nothing, nothing, jnp.zeros(measured.shape))
         if not measured.size:
             return begin
-        done: Fused = jax.lax.fori_loop(0, there.sum(), update, (begin, shown(z)))[0]
+
+        def fused_about(about: Array) -> Fused:
+            """All channels, linearised there."""
+            expected, slopes = value_and_slopes(lambda x: self._shown(x, row.inputs), about)
+
+            def update(place: int, carry: Fused) -> Fused:
+                i = order[place]
+                innovation = measured[i] - expected[i] - slopes[i] @ (carry.mean - about)
+                return self._updated(carry, i, slopes[i], innovation, variances[i])
+
+            done: Fused = jax.lax.fori_loop(0, there.sum(), update, begin)
+            return done
+
+        def is_far(carry: tuple[Array, Array, Fused]) -> Array:
+            passes, about, done = carry
+            far = (done.mean - about) ** 2 > FAR**2 * jnp.sum(done.factor**2, axis=1)
+            return (passes == 0) | ((passes == 1) & far.any())
+
+        def again(carry: tuple[Array, Array, Fused]) -> tuple[Array, Array, Fused]:
+            passes, _, done = carry
+            about = jnp.clip(done.mean, self.at.lower, self.at.upper)
+            return passes + 1, about, fused_about(about)
+
+        done: Fused = jax.lax.while_loop(is_far, again, (jnp.zeros((), int), z, begin))[2]
         return done._replace(mean=jnp.clip(done.mean, self.at.lower, self.at.upper))
+
+    def _updated(
+        self, carry: Fused, i: Array, slopes: Array, innovation: Array, variance: Array
+    ) -> Fused:
+        """One channel fused, or refused by its gate."""
+        spread = carry.factor.T @ slopes
+        weight = 1 / (spread @ spread + variance)
+        ratio = innovation**2 * weight / jnp.asarray(self._gate)[i] ** 2
+        fused, count = self._judge(i, ratio, carry.rejections[i])
+        # What is not fused may not even be a number.
+        gain = jnp.where(fused, weight * (carry.factor @ spread), 0.0)
+        shrink = gain / (1 + jnp.where(fused, jnp.sqrt(weight * variance), 0.0))
+        return Fused(
+            carry.mean + gain * jnp.where(fused, innovation, 0.0),
+            carry.factor - jnp.outer(shrink, jnp.where(fused, spread, 0.0)),
+            carry.rejections.at[i].set(count),
+            carry.innovations.at[i].set(innovation),
+            carry.gate_ratios.at[i].set(ratio),
+            carry.fused.at[i].set(fused.astype(float)),
+        )
 
     def _shown(self, z: Array, u: Array) -> Array:
         """What every channel should show, shape (channels,)."""
@@ -246,11 +256,6 @@ class Kernel:
         forgiven = (row.opened > 0) & (rejections <= self._patience)
         rejections = jnp.where(forgiven, 0.0, rejections)
         return jnp.where(jnp.isfinite(row.marks), row.marks, rejections)
-
-    def _variance(self, i: Array, expected: Array) -> Array:
-        """Variance of a channel's noise where this value is expected."""
-        relative = jnp.asarray(self._relative)[i] * expected
-        return jnp.asarray(self._absolute)[i] ** 2 + relative**2
 
     def _judge(self, i: Array, ratio: Array, count: Array) -> tuple[Array, Array]:
         """Whether a channel is fused, and its count of rejections afterwards."""
