@@ -66,10 +66,13 @@ def sample_events(estimate: Estimate, before: Book) -> Iterator[Event]:
             yield Event("SAMPLE_REFUSED", Severity.ALARM, text)
 
 
-def dose_events(estimate: Estimate, inoculated_at_s: float) -> Iterator[Event]:
+def dose_events(estimate: Estimate, before: Book, inoculated_at_s: float) -> Iterator[Event]:
     """What became of bookings; what was given before inoculation is in the volume already."""
+    known = {(dose.what, dose.given_at_s): dose.volume_L for dose in before.doses}
     for dose in estimate.poured:
-        text = f"{_given(dose, estimate.time_s)}, booked: counted at that time."
+        old_L = known.get((dose.what, dose.given_at_s))
+        corrects = "" if old_L is None else f" (corrects {old_L:.4g} L)"
+        text = f"{_given(dose, estimate.time_s)}, booked{corrects}: counted at that time."
         yield Event("DOSE_BOOKED", Severity.EVENT, text)
     for dose in estimate.unreached:
         if dose.given_at_s >= inoculated_at_s:

@@ -75,7 +75,7 @@ GAUGES: Mapping[str, Described] = {
     "lease_held": Described("1 while the plant acts on this agent's setpoints."),
     "watchdog_tripped": Described("1 when the plant gave up on the agent."),
     "volume_liters": Described("Estimated broth volume."),
-    "mass_balance_residual_kilograms": Described("Weight less what the ledger accounts for."),
+    "mass_balance_residual_grams": Described("Weight less what the ledger accounts for."),
     "volume_headroom_liters": Described("Volume left to the limit of the vessel."),
     "state_disk_free_bytes": Described("Free space where the record is written."),
 }
@@ -207,7 +207,7 @@ class Metrics:
             self._gauges["expected_product_stddev_grams"].labels(feeds).set(forecast.deviation)
         if decision.balance.residual_kg is not None:
             residual_kg = decision.balance.residual_kg
-            self._gauges["mass_balance_residual_kilograms"].set(residual_kg)
+            self._gauges["mass_balance_residual_grams"].set(1000.0 * residual_kg)
         for clip in decision.setpoints.clips:
             self._counters["guard_interventions"].labels(clip.rule).inc()
         for name in record.applied.refused:

@@ -65,7 +65,7 @@ def events_of(
         *over_events(memory.told, troubles),
         *judgement_events(estimate),
         *sample_events(estimate, book),
-        *dose_events(estimate, rooms.inoculated_at_s),
+        *dose_events(estimate, book, rooms.inoculated_at_s),
         *move_events(settings, estimate),
         *_unusable_plans(memory, planned),
         *_ladder(memory, planned, setpoints),

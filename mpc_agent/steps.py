@@ -185,7 +185,25 @@ def guard_context(
         ),
         volume_L=float(estimate.mean[volume]) if trusted else np.nan,
         volume_deviation_L=float(estimate.deviation[volume]) if trusted else np.nan,
+        weighed_L=weighed_L(rooms, measurement, readings),
     )
+
+
+def weighed_L(rooms: Rooms, measurement: Measurement, readings: Readings) -> float:
+    """Volume that the scale shows for certain: three deviations of its noise below; NaN without.
+
+    A scale that everything else contradicts counts, too: that is when the guard needs it.
+    """
+    balance = rooms.safety.balance
+    if balance is None:
+        return np.nan
+    place = measurement.signals.index(balance.signal)
+    if not measurement.verdicts[place].usable:
+        return np.nan
+    scale = rooms.kalman.settings.signals[place]
+    weight_kg = readings.measured[balance.signal].value
+    noise_kg = float(np.hypot(scale.absolute, scale.relative * weight_kg))
+    return (weight_kg - 3 * noise_kg) / balance.density_kg_per_L
 
 
 def _kept_ledger(

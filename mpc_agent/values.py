@@ -120,7 +120,7 @@ class Dose:
     Attributes:
         what: an input of the model that is a liquid, whose composition it has; WATER for what only
             dilutes, such as antifoam; WITHDRAWN for broth taken out.
-        volume_L: how much, positive.
+        volume_L: how much; zero takes a booking of that time back.
         given_at_s: when.
     """
 

@@ -241,11 +241,14 @@ def test_what_others_tell_is_not_taken_for_over() -> None:
 
 def test_bookings_are_told_and_those_too_late_are_an_alarm() -> None:
     dose = Dose("glucose_feed", 5.0, NOW_S - 7200)
-    (booked,) = dose_events(estimate(poured=(dose,)), NOW_S - 86400)
+    (booked,) = dose_events(estimate(poured=(dose,)), Book(), NOW_S - 86400)
     assert (booked.code, booked.severity) == ("DOSE_BOOKED", Severity.EVENT)
     assert booked.text == "5 L of glucose_feed, 2.0 h ago, booked: counted at that time."
-    (late,) = dose_events(estimate(unreached=(dose,)), NOW_S - 86400)
+    old = Book(doses=(Dose("glucose_feed", 500.0, NOW_S - 7200),))
+    (corrected,) = dose_events(estimate(poured=(dose,)), old, NOW_S - 86400)
+    assert "booked (corrects 500 L)" in corrected.text
+    (late,) = dose_events(estimate(unreached=(dose,)), Book(), NOW_S - 86400)
     assert (late.code, late.severity) == ("DOSE_TOO_OLD", Severity.ALARM)
     assert "too late" in late.text
     # What was given before the batch is in the volume at inoculation.
-    assert list(dose_events(estimate(unreached=(dose,)), NOW_S - 3600)) == []
+    assert list(dose_events(estimate(unreached=(dose,)), Book(), NOW_S - 3600)) == []

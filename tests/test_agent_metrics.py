@@ -81,12 +81,12 @@ def test_a_plan_counts_once_and_grows_old(metrics: Metrics) -> None:
 
 
 def test_the_residual_of_the_mass_balance_is_shown(metrics: Metrics) -> None:
-    name, cycle = "mass_balance_residual_kilograms", values.cycle(0)
-    for residual_kg, expected_kg in ((2.5, 2.5), (None, 2.5), (-1.0, -1.0)):
+    name, cycle = "mass_balance_residual_grams", values.cycle(0)
+    for residual_kg, expected_g in ((2.5, 2500.0), (None, 2500.0), (-1.0, -1000.0)):
         balance = MassBalance(residual_kg=residual_kg)
         decision = replace(values.decision(cycle.time_s), balance=balance)
         metrics.publish(replace(cycle, decision=decision))
-        assert shown(metrics, name) == expected_kg
+        assert shown(metrics, name) == expected_g
 
 
 def test_how_far_everything_is_trusted_is_shown(metrics: Metrics) -> None:

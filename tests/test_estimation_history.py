@@ -523,6 +523,28 @@ def test_inputs_that_the_equations_cannot_take_do_not_spoil_the_belief() -> None
 # ------------------------------------------------------------------ another story of the past
 
 
+def test_a_corrected_booking_leaves_no_trace_of_what_was_mistyped(
+    linear: ExtendedKalmanFilter,
+) -> None:
+    right = Dose("feed", 3.0, START_S + 2.5 * PERIOD_S)
+    told: dict[str, list[Advance]] = {"corrected": [], "straight": []}
+    for way, versions in (
+        ("corrected", {3: replace(right, volume_L=300.0), 5: right}),
+        ("straight", {3: right}),
+    ):
+        history = begin(linear, START_S, FEED)
+        for number in range(1, 7):
+            doses = [versions[number]] if number in versions else []
+            scanned = scanned_at([nan] * 3, number)
+            told[way].append(advance(linear, history, cycle_s(number), scanned, doses=doses))
+            history = told[way][-1].history
+    corrected, straight = (told[way][-1].history for way in ("corrected", "straight"))
+    assert same(corrected.belief, straight.belief)
+    assert corrected.book.doses == straight.book.doses == (right,)
+    assert corrected.book.superseded_doses == (replace(right, volume_L=300.0),)
+    assert told["corrected"][4].poured == (right,)
+
+
 def test_a_booking_undoes_what_was_judged_without_it(linear: ExtendedKalmanFilter) -> None:
     """A level that nothing explained is no suspect any more once somebody says what was poured."""
     history = begin(linear, START_S, FEED)

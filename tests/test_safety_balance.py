@@ -103,7 +103,7 @@ def test_what_went_in_less_what_went_out_is_what_is_there(
         true_L += (feed + base - loss) * step_h
         for _ in range(scans):
             ledger = record_doses(ledger, given_doses, START_S)
-    counted = {(dose.what, dose.given_at_s): dose for dose in reversed(given_doses)}.values()
+    counted = {(dose.what, dose.given_at_s): dose for dose in given_doses}.values()
     into = sum(dose.volume_L for dose in counted if dose.what != WITHDRAWN)
     out = sum(dose.volume_L for dose in counted if dose.what == WITHDRAWN)
     assert ledger.withdrawn_L == pytest.approx(out)

@@ -78,6 +78,7 @@ def contexts(draw: st.DrawFn) -> GuardContext:
         oxygen=OxygenWatch(low_since_s, draw(st.booleans())),
         volume_L=draw(st.one_of(st.floats(), st.floats(1400.0, 2010.0))),
         volume_deviation_L=draw(st.one_of(st.floats(), st.floats(0.0, 10.0))),
+        weighed_L=draw(st.one_of(st.floats(), st.floats(1400.0, 2010.0))),
     )
 
 
@@ -262,6 +263,20 @@ def test_an_estimate_that_cannot_be_trusted_leaves_the_balance(
     known = context(volume_L=volume_L, volume_deviation_L=deviation_L, ledger=ledger)
     assert largest_volume_L(known) == 2002.0
     assert guard(HELD, {}, known).values["amino_feed"] == 0.0
+
+
+def test_the_scale_is_believed_when_a_booking_makes_room_that_is_not_there() -> None:
+    withdrawn = Dose(WITHDRAWN, 500.0, NOW_S - 60.0)
+    ledger = Ledger(updated_at_s=NOW_S, bookings=Bookings((withdrawn,)))
+    fooled = context(volume_L=1500.0, volume_deviation_L=1.0, ledger=ledger)
+    assert largest_volume_L(fooled) == 1502.0
+    assert guard(HELD, {}, fooled).values["amino_feed"] > 0.0
+    weighed = replace(fooled, weighed_L=2002.5)
+    assert largest_volume_L(weighed) == 2002.5
+    assert guard(HELD, {}, weighed).values["amino_feed"] == 0.0
+    # A scale that shows less, or nothing, makes no room.
+    for weighed_L in (10.0, nan):
+        assert largest_volume_L(replace(fooled, weighed_L=weighed_L)) == 1502.0
 
 
 def test_gases_give_way_in_the_configured_order() -> None:

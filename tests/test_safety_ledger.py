@@ -122,6 +122,18 @@ def test_a_booking_counts_once_however_often_it_is_seen() -> None:
     assert again.total_L("feed") == pytest.approx(1.0 + 5.0)
 
 
+def test_a_booking_can_be_corrected_and_taken_back() -> None:
+    mistyped = Dose(WITHDRAWN, 500.0, START_S + 60.0)
+    ledger = record_doses(kept([1.0] * 6, 600.0), [mistyped], START_S)
+    assert ledger.withdrawn_L == pytest.approx(500.0)
+    ledger = record_doses(ledger, [replace(mistyped, volume_L=5.0)], START_S)
+    assert ledger.withdrawn_L == pytest.approx(5.0)
+    ledger = record_doses(ledger, [replace(mistyped, volume_L=0.0)], START_S)
+    assert ledger.withdrawn_L == 0.0
+    # A tag that shows nothing books nothing.
+    assert record_doses(ledger, [Dose(WATER, 0.0, START_S + 90.0)], START_S) is ledger
+
+
 def test_what_was_given_before_inoculation_is_in_the_initial_volume() -> None:
     early = [Dose("feed", 2.5, START_S - 0.5), Dose(WITHDRAWN, 2.5, START_S - 1.0)]
     ledger = kept([1.0], 600.0)

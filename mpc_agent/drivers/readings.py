@@ -49,12 +49,12 @@ def make_sample(signal: Signal, raw: RawValue | None) -> Sample | None:
 
 
 def make_dose(signal: Signal, raw: RawValue | None) -> Dose | None:
-    """One booking; None without a good, positive volume and the time at which it was given."""
+    """One booking, of nothing where it is taken back; None without a good volume and its time."""
     number = finite(raw)
     if raw is None or number is None or raw.quality is not Quality.GOOD or raw.source_s is None:
         return None
     volume_L = signal.conversion.to_model(number)
-    if not (volume_L > 0 and math.isfinite(volume_L)):
+    if not 0 <= volume_L < math.inf:
         return None
     return Dose(signal.name, volume_L, raw.source_s)
 

@@ -1,6 +1,6 @@
 """The lab's book: which samples and bookings are new, corrected, impossible or too late."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,8 +76,10 @@ def enter(
         else:
             aside[key] = sample
             refused[key] = (sample, verdict)
-    known_doses = (*book.doses, *book.unreached)
-    poured, unreached = _new_doses(settings, known_doses, doses, oldest_s, now_s)
+    poured, unreached = _new_doses(settings, book, doses, oldest_s, now_s)
+    poured_keys = {_dose_key(dose) for dose in poured}
+    corrected = tuple(dose for dose in book.doses if _dose_key(dose) in poured_keys)
+    kept = tuple(dose for dose in book.doses if dose not in corrected)
     since_s = min((since_s, *(dose.given_at_s for dose in poured)))
     if not (fresh or refused or poured or unreached):
         return Entries(book, (), (), np.inf)
@@ -85,8 +87,9 @@ def enter(
         samples=_sorted(current.values()),
         set_aside=_sorted(aside.values()),
         superseded=(*book.superseded, *replaced),
-        doses=tuple(sorted((*book.doses, *poured), key=lambda dose: (dose.given_at_s, dose.what))),
+        doses=tuple(sorted((*kept, *poured), key=lambda dose: (dose.given_at_s, dose.what))),
         unreached=(*book.unreached, *unreached),
+        superseded_doses=(*book.superseded_doses, *corrected),
     )
     return Entries(
         written,
@@ -137,21 +140,29 @@ def _verdict(settings: EstimationSettings, sample: Sample, oldest_s: float) -> V
 
 def _new_doses(
     settings: EstimationSettings,
-    known: Sequence[Dose],
+    book: Book,
     offered: Iterable[Dose],
     oldest_s: float,
     now_s: float,
 ) -> tuple[tuple[Dose, ...], tuple[Dose, ...]]:
-    """Bookings not seen before of something that can be poured: within reach, and too late."""
+    """Bookings that are new or correct another: within reach, and too late.
+
+    One is known by what was given and when. Another volume is a correction; nothing at all takes
+    back what was booked.
+    """
     liquids = {*settings.model.volume_flows, WATER, WITHDRAWN}
-    seen = {(dose.what, dose.given_at_s) for dose in known}
-    found = []
+    known = {_dose_key(dose): dose for dose in (*book.doses, *book.unreached)}
+    found: dict[tuple[str, float], Dose] = {}
     for dose in offered:
-        key = (dose.what, dose.given_at_s)
-        if key in seen or dose.what not in liquids or not dose.given_at_s <= now_s:
+        key = _dose_key(dose)
+        sensible = dose.what in liquids and np.isfinite(dose.volume_L) and dose.volume_L >= 0
+        if not sensible or not dose.given_at_s <= now_s or known.get(key) == dose:
             continue
-        if np.isfinite(dose.volume_L) and dose.volume_L > 0:
-            seen.add(key)
-            found.append(dose)
-    reached = tuple(dose for dose in found if dose.given_at_s >= oldest_s)
-    return reached, tuple(dose for dose in found if dose.given_at_s < oldest_s)
+        if dose.volume_L > 0 or key in known:
+            found[key] = dose
+    reached = tuple(dose for dose in found.values() if dose.given_at_s >= oldest_s)
+    return reached, tuple(dose for dose in found.values() if dose.given_at_s < oldest_s)
+
+
+def _dose_key(dose: Dose) -> tuple[str, float]:
+    return dose.what, dose.given_at_s

@@ -54,8 +54,9 @@ class Book:
         samples: current version of every sample that is fused, by drawing time.
         set_aside: samples that came too late or are impossible: kept, not fused.
         superseded: versions that a correction replaced.
-        doses: bookings, by time.
+        doses: current version of every booking, by time.
         unreached: bookings that came too late to be taken in: kept.
+        superseded_doses: versions that a correction replaced.
     """
 
     samples: tuple[Sample, ...] = ()
@@ -63,3 +64,4 @@ class Book:
     superseded: tuple[Sample, ...] = ()
     doses: tuple[Dose, ...] = ()
     unreached: tuple[Dose, ...] = ()
+    superseded_doses: tuple[Dose, ...] = ()

@@ -46,6 +46,7 @@ class GuardContext:
         oxygen: the oxygen watch, up to now.
         volume_L: estimated volume, NaN when the estimate is not trusted; then the ledger counts.
         volume_deviation_L: its standard deviation.
+        weighed_L: volume that the scale shows for certain, its noise taken off; NaN without one.
     """
 
     settings: SafetySettings
@@ -57,6 +58,7 @@ class GuardContext:
     oxygen: OxygenWatch
     volume_L: float
     volume_deviation_L: float
+    weighed_L: float = nan
 
 
 Values: TypeAlias = dict[str, float]
@@ -220,13 +222,15 @@ def largest_volume_L(context: GuardContext) -> float:
     """Volume that is not exceeded: the estimate plus two standard deviations, or the balance.
 
     The balance counts what was delivered and booked, withdrawn samples included, but no evaporation
-    or overflow, which nobody measures: it errs on the large side.
+    or overflow, which nobody measures: it errs on the large side. Estimate and balance both believe
+    a booking; the scale does not read them, and what it shows is there at least.
     """
     bound = context.volume_L + 2.0 * context.volume_deviation_L
-    if isfinite(bound) and context.volume_L > 0.0 and context.volume_deviation_L >= 0.0:
-        return bound
+    trusted = isfinite(bound) and context.volume_L > 0.0 and context.volume_deviation_L >= 0.0
     ledger = context.ledger
-    return context.settings.initial_volume_L + ledger.delivered_L - ledger.withdrawn_L
+    balance = context.settings.initial_volume_L + ledger.delivered_L - ledger.withdrawn_L
+    counted = bound if trusted else balance
+    return max(counted, context.weighed_L) if isfinite(context.weighed_L) else counted
 
 
 def _sparge(values: Values, limits: Limits, context: GuardContext) -> Values:

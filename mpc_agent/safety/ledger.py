@@ -28,7 +28,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Bookings:
-    """Doses that were counted, each once, in the order in which they were seen."""
+    """Doses that are counted, each as last told, in the order in which they were first seen."""
 
     doses: tuple[Dose, ...] = ()
 
@@ -147,20 +147,21 @@ def record_delivery(
 def record_doses(ledger: Ledger, doses: Iterable[Dose], inoculated_at_s: float) -> Ledger:
     """The ledger with bookings that it does not have yet.
 
-    A plant shows the same booking in many scans, so that one is known by what was given and when:
-    the first of its name and time counts, later ones with another volume do not. What was given
-    before inoculation is in the volume at inoculation already.
+    A plant shows the same booking in many scans, so that one is known by what was given and when;
+    another volume is a correction, zero takes back what was booked and says nothing otherwise.
+    What was given before inoculation is in the volume at inoculation already.
     """
-    known = {(dose.what, dose.given_at_s) for dose in ledger.bookings.doses}
-    new: dict[tuple[str, float], Dose] = {}
-    for dose in doses:
-        key = (dose.what, dose.given_at_s)
-        if key not in known and dose.given_at_s >= inoculated_at_s:
-            new.setdefault(key, dose)
+    known = {(dose.what, dose.given_at_s): dose for dose in ledger.bookings.doses}
+    told = {
+        (dose.what, dose.given_at_s): dose
+        for dose in doses
+        if dose.given_at_s >= inoculated_at_s
+        and (dose.volume_L > 0.0 or (dose.what, dose.given_at_s) in known)
+    }
     # The same object while nothing is new: the record stores it once.
-    if not new:
+    if all(known.get(key) == dose for key, dose in told.items()):
         return ledger
-    return replace(ledger, bookings=Bookings((*ledger.bookings.doses, *new.values())))
+    return replace(ledger, bookings=Bookings(tuple({**known, **told}.values())))
 
 
 def losing(ledger: Ledger, loss_L_per_h: float) -> Ledger:

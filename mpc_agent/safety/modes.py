@@ -69,13 +69,19 @@ def next_state(
         if conditions.now_s - start_s >= TABLE[flag].grace_s(settings)
     ]
     flags = next_flags(state.flags, present, _acts(state, conditions))
+    # A grace is for keeping a mode, not for taking one.
+    entered = flags if state.actual is Mode.CONTROL else (*flags, *since_s)
     status, heard = conditions.status, conditions.status.connected
     return ModeState(
         target=target,
-        actual=actual_mode(target, flags),
+        actual=max(
+            actual_mode(target, entered),
+            min(actual_mode(target, flags), state.actual, key=RANK.__getitem__),
+            key=RANK.__getitem__,
+        ),
         flags=flags,
         since_s=since_s,
-        requested=_requested(state, target, flags) if heard else _still_requested(state, target),
+        requested=_requested(state, target, entered) if heard else _still_requested(state, target),
         remote_enabled=status.remote_enabled if heard else state.remote_enabled,
         remote_active=status.remote_active if heard else state.remote_active,
     )
