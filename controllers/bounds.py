@@ -1,12 +1,46 @@
 """Bounds of a program at one moment: of inputs, slacks, moves and limits, margins kept."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 import numpy as np
 
-from controllers.plan import Floats
-from controllers.problem import Problem
+from controllers.arrays import Floats
+from controllers.layout import put
+from controllers.problem import Method, Problem
 from controllers.rollout import Rollout
 from controllers.situation import Situation
 from controllers.transcription import Program, input_scales
+
+STEP_ERROR = 0.01
+"""How far below zero a state may be in a program of Runge-Kutta steps, in units of its scale: near
+zero their error is larger than the state. What is simulated afterwards is what counts."""
+
+ROOM = 1e-3
+"""How far beyond a hard limit that is reached already a plan may go, in units of its scale."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """What a plan must stay between at one moment, in the model's units.
+
+    Attributes:
+        inputs: lower and upper bound of the decided inputs, shape (decided, 2).
+        boluses: largest volume at the start of each piece, shape (pieces, boluses).
+        falls, rises: largest changes of the decided inputs onto each piece, (pieces, decided).
+        totals: largest sums of inputs in each piece, shape (pieces, totals).
+        sides: ends of the limits less their margins, shape (pieces, sides).
+        reachable: the same, those of hard limits widened to a little beyond where the plant is
+            now, shape (scenarios, pieces, sides).
+    """
+
+    inputs: Floats
+    boluses: Floats
+    falls: Floats
+    rises: Floats
+    totals: Floats
+    sides: Floats
+    reachable: Floats
 
 
 class Bounds:
@@ -18,19 +52,63 @@ class Bounds:
         self._program = program
         self._rollout = rollout
         self._u_scale = input_scales(problem)
+        names = problem.model.output_names
+        self._outputs = [names.index(side.limit.output) for side in problem.sides]
 
-    def decision_bounds(self, situation: Situation, *, relaxed: bool) -> tuple[Floats, Floats]:
-        """Bounds of the decision table: states not negative, inputs in bounds, slacks."""
-        layout, problem = self._program.layout, self._problem
-        lower = np.zeros((problem.pieces, layout.width))
-        upper = np.full((problem.pieces, layout.width), np.inf)
-        bounds = self.input_bounds(situation) / self._u_scale[:, None]
-        lower[:, layout.input_columns], upper[:, layout.input_columns] = bounds.T
-        if not relaxed:
-            upper[:, layout.slack_columns] = self._largest_slacks(situation)
+    def ends(self, situation: Situation) -> Ends:
+        """What a plan must stay between from here."""
+        sides, inputs = self._sides(situation), self._inputs(situation)
+        falls, rises = self._moves(situation, inputs)
+        return Ends(
+            inputs=inputs,
+            boluses=self._boluses(situation),
+            falls=falls,
+            rises=rises,
+            totals=self._totals(situation, inputs, falls),
+            sides=sides,
+            reachable=self._reachable(situation, sides),
+        )
+
+    def decisions(
+        self,
+        situation: Situation,
+        ends: Ends,
+        given_up: Collection[int] = (),
+        boluses: tuple[Floats, Floats] | None = None,
+    ) -> tuple[Floats, Floats]:
+        """Bounds of the decision vector: states not negative, inputs in bounds, slacks.
+
+        Args:
+            situation: where the solve starts.
+            ends: what the plan must stay between.
+            given_up: places of hard limits whose slacks are free.
+            boluses: bounds of the boluses in place of their own, each of shape (pieces, boluses) or
+                (scenarios, pieces, boluses).
+        """
+        layout = self._program.layout
+        lower, upper = np.zeros(layout.size), np.full(layout.size, np.inf)
+        states = [self._problem.model.states[name] for name in self._problem.moving_states]
+        least = -STEP_ERROR if self._problem.method is Method.SHOOTING else 0.0
+        lowest = [state.lower / state.scale for state in states]
+        # A model may allow a trace below zero for rounding; only what is less is truly signed.
+        signed = np.array([low if low < -STEP_ERROR else least for low in lowest])
+        put(lower, layout.states, signed)
+        low, high = (ends.inputs / self._u_scale[:, None]).T
+        for places in (layout.inputs, layout.before):
+            if places.size:
+                put(lower, places, low)
+                put(upper, places, high)
+        put(upper, layout.slacks, self._largest_slacks(ends, given_up))
+        # Nothing at least: what is too little to pour is decided once the rest is known.
+        fewest, most = (0.0, ends.boluses) if boluses is None else boluses
+        if layout.boluses.size:
+            put(lower, layout.boluses, fewest)
+            put(upper, layout.boluses, most)
+        lower[layout.stretch], upper[layout.stretch] = situation.stretch
+        lower[layout.worst] = -np.inf
         return lower, upper
 
-    def _largest_slacks(self, situation: Situation) -> Floats:
+    def _largest_slacks(self, ends: Ends, given_up: Collection[int]) -> Floats:
         """Bounds of the slacks: none for a hard limit, unless the plant is at the limit now.
 
         Then the plan may stay where the plant is, and a thousandth of the scale further, at the
@@ -38,21 +116,37 @@ class Bounds:
         an interior-point method wanders; without the cost the plant would creep through the limit.
 
         Returns:
-            Upper bounds, shape (pieces, slacks).
+            Upper bounds, shape (scenarios, pieces, sides).
         """
-        widest = np.full((self._problem.pieces, self._program.layout.slacks), np.inf)
-        pairs = zip(self.ends(situation), self.reachable_ends(situation), strict=True)
-        for i, (((low, high), (lowest, highest)), limit) in enumerate(
-            zip(pairs, self._problem.limits, strict=True)
-        ):
-            if limit.hard:
-                widest[:, 2 * i] = _difference(low, lowest) / limit.scale
-                widest[:, 2 * i + 1] = _difference(highest, high) / limit.scale
+        widest = np.full(self._program.layout.slacks.shape, np.inf)
+        for i, side in enumerate(self._problem.sides):
+            if side.limit.hard and side.place not in given_up:
+                room = side.sign * (ends.reachable[..., i] - ends.sides[:, i])
+                widest[..., i] = room / side.limit.scale
         return widest
 
-    def input_bounds(self, situation: Situation) -> Floats:
-        """Lower and upper bound of every decided input, shape (decided, 2)."""
+    def constraints(self, ends: Ends) -> tuple[Floats, Floats]:
+        """Bounds of the constraint vector: equations, moves, totals, slackened limits, worst."""
+        problem, rows = self._problem, self._program.rows
+        lower, upper = np.zeros(rows.size), np.zeros(rows.size)
+        limited = [i for i, item in enumerate(problem.inputs) if item.move_limited]
+        if limited:
+            put(lower, rows.moves, -ends.falls[:, limited] / self._u_scale[limited])
+            put(upper, rows.moves, ends.rises[:, limited] / self._u_scale[limited])
+        if problem.totals:
+            put(lower, rows.totals, -np.inf)
+            put(upper, rows.totals, ends.totals / [item.upper for item in problem.totals])
+        for i, side in enumerate(problem.sides):
+            value = ends.sides[:, i] / side.limit.scale
+            put(lower, rows.sides[..., i], value if side.sign < 0 else -np.inf)
+            put(upper, rows.sides[..., i], value if side.sign > 0 else np.inf)
+        upper[rows.worst] = np.inf
+        return lower, upper
+
+    def _inputs(self, situation: Situation) -> Floats:
+        """The problem's bounds, or the situation's where those are tighter."""
         bounds = np.array([(item.lower, item.upper) for item in self._problem.inputs])
+        bounds = bounds.reshape(-1, 2)
         if situation.input_bounds is None:
             return bounds
         # Of a number and none, the number counts.
@@ -60,57 +154,57 @@ class Bounds:
         upper = np.fmin(bounds[:, 1], situation.input_bounds[:, 1])
         return np.column_stack([np.minimum(lower, upper), upper])
 
-    def constraint_bounds(self, situation: Situation) -> tuple[Floats, Floats]:
-        """Bounds of the constraint table: collocation equations, moves, slackened limits."""
-        problem, equations = self._problem, np.zeros(self._program.equations)
-        moves = np.array(
-            [
-                item.max_move / scale
-                for item, scale in zip(problem.inputs, self._u_scale, strict=True)
-                if item.max_move is not None
-            ]
-        )
-        head = np.concatenate([equations, -moves]), np.concatenate([equations, moves])
-        lower = [np.tile(head[0], (problem.pieces, 1))]
-        upper = [np.tile(head[1], (problem.pieces, 1))]
-        none = np.full(problem.pieces, np.inf)
-        for limit, (low, high) in zip(problem.limits, self.ends(situation), strict=True):
-            lower.append(np.column_stack([low / limit.scale, -none]))
-            upper.append(np.column_stack([none, high / limit.scale]))
-        return np.hstack(lower), np.hstack(upper)
+    def _boluses(self, situation: Situation) -> Floats:
+        problem, allowed = self._problem, situation.bolus_allowed
+        if allowed is None:
+            return np.zeros((problem.pieces, len(problem.boluses)))
+        largest = np.array([item.largest for item in problem.boluses])
+        return np.asarray(allowed * largest, dtype=np.float64)
 
-    def ends(self, situation: Situation) -> list[tuple[Floats, Floats]]:
-        """Both ends of every limit less its margins, each of shape (pieces,)."""
-        problem, ends = self._problem, []
-        for limit in problem.limits:
-            low = np.full(problem.pieces, -np.inf if limit.lower is None else limit.lower)
-            high = np.full(problem.pieces, np.inf if limit.upper is None else limit.upper)
+    def _moves(self, situation: Situation, inputs: Floats) -> tuple[Floats, Floats]:
+        """Largest falls and rises; the first ones always reach the bounds from where inputs are."""
+        moves = [item.moves(situation.steps_h) for item in self._problem.inputs]
+        falls = np.array([fall for fall, _ in moves]).T.reshape(self._problem.pieces, -1)
+        rises = np.array([rise for _, rise in moves]).T.reshape(self._problem.pieces, -1)
+        falls[0] = np.maximum(falls[0], situation.previous - inputs[:, 1])
+        rises[0] = np.maximum(rises[0], inputs[:, 0] - situation.previous)
+        return falls, rises
+
+    def _totals(self, situation: Situation, inputs: Floats, falls: Floats) -> Floats:
+        """Bounds of the sums; never less than what the inputs cannot fall below until then."""
+        problem, names = self._problem, self._problem.model.input_names
+        lowest = np.array(situation.given_pieces(problem.pieces))
+        held = situation.previous - np.cumsum(falls, axis=0)
+        decided = [names.index(name) for name in problem.decided]
+        lowest[:, decided] = np.maximum(inputs[:, 0], held)
+        sums = [
+            np.maximum(item.upper, lowest[:, [names.index(name) for name in item.inputs]].sum(1))
+            for item in problem.totals
+        ]
+        return np.array(sums).T.reshape(problem.pieces, -1)
+
+    def _sides(self, situation: Situation) -> Floats:
+        problem = self._problem
+        ends = np.zeros((problem.pieces, len(problem.sides)))
+        for i, side in enumerate(problem.sides):
+            limit = side.limit
+            low = -np.inf if limit.lower is None else limit.lower
+            high = np.inf if limit.upper is None else limit.upper
+            margin = np.zeros(problem.pieces)
             if limit.margin and situation.output_deviation is not None:
-                place = problem.model.output_names.index(limit.output)
-                margin = limit.margin * situation.output_deviation[:, place]
+                margin = limit.margin * situation.output_deviation[:, self._outputs[i]]
                 # Margins that overlap meet in the middle; a vague or unknown one is none.
                 margin = np.minimum(np.minimum(margin, limit.margin_max), (high - low) / 2)
                 margin = np.where(np.isfinite(margin), margin, 0.0)
-                low, high = low + margin, high - margin
-            ends.append((low, high))
+            ends[:, i] = low + margin if side.sign < 0 else high - margin
         return ends
 
-    def reachable_ends(self, situation: Situation) -> list[tuple[Floats, Floats]]:
-        """The ends, those of hard limits widened to a little beyond where the plant is now."""
-        names = self._problem.model.output_names
-        now = self._rollout.outputs_now(situation.state, situation.given_now, situation.parameters)
-        ends = []
-        for limit, (low, high) in zip(self._problem.limits, self.ends(situation), strict=True):
-            value, room = now[names.index(limit.output)], 1e-3 * limit.scale
-            if limit.hard and np.isfinite(value):
-                ends.append((np.minimum(low, value - room), np.maximum(high, value + room)))
-            else:
-                ends.append((low, high))
+    def _reachable(self, situation: Situation, sides: Floats) -> Floats:
+        now = self._rollout.outputs_now(situation)
+        ends = np.tile(sides, (len(now), 1, 1))
+        for i, side in enumerate(self._problem.sides):
+            if side.limit.hard:
+                here = now[:, self._outputs[i]] + side.sign * ROOM * side.limit.scale
+                widest = np.fmax if side.sign > 0 else np.fmin
+                ends[..., i] = widest(ends[..., i], here[:, None])
         return ends
-
-
-def _difference(larger: Floats, smaller: Floats) -> Floats:
-    """How far two ends of a limit are apart; not at all where both are open."""
-    apart: Floats = np.zeros_like(larger)
-    np.subtract(larger, smaller, out=apart, where=np.isfinite(larger))
-    return apart

@@ -1,9 +1,75 @@
-"""What to optimise, stated once, with names: inputs, horizon, objective, limits."""
+"""What to optimise, stated once, with names: inputs, horizon, objective, limits, scenarios."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from math import inf
 
+import numpy as np
+
+from controllers.arrays import Floats
 from plant_models.model import PlantModel
+
+
+class Method(StrEnum):
+    """How the model's equations become equations of a program."""
+
+    COLLOCATION = "collocation"
+    """Radau collocation, solved by an interior-point method: any model, any length of pieces."""
+
+    SHOOTING = "shooting"
+    """Runge-Kutta steps, solved by sequential quadratic programming when there is a plan to begin
+    with: small problems whose pieces are short against the model's modes, several times faster."""
+
+
+class Per(StrEnum):
+    """What the maximised output is divided by."""
+
+    BATCH = "batch"
+    """Nothing: the amount at harvest."""
+
+    HOUR = "hour"
+    """Hours from inoculation to harvest, and those of turning the vessel round: productivity."""
+
+    FEED = "feed"
+    """Litres fed until harvest, those that the medium is worth included: yield."""
+
+
+@dataclass(frozen=True)
+class Maximise:
+    """An output whose value at the end of the horizon is maximised.
+
+    Attributes:
+        output: output of the model.
+        scale: value that counts as one in the objective.
+        per: what it is divided by; the quotient counts as one where the output has the value
+            `scale` and the divisor its value by the guess's harvest time (HOUR) or `extra` (FEED).
+        extra: hours of turning the vessel round (HOUR); litres of feed that the medium at
+            inoculation is worth, positive (FEED).
+    """
+
+    output: str
+    scale: float = 1.0
+    per: Per = Per.BATCH
+    extra: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rewarded:
+    """An output that counts at the end of every piece; a negative weight makes it a cost."""
+
+    output: str
+    weight: float
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """A model output that follows a setpoint; the setpoint itself is given at each solve."""
+
+    output: str
+    weight: float
+    scale: float
 
 
 @dataclass(frozen=True)
@@ -15,8 +81,13 @@ class DecidedInput:
         lower: smallest value, in the model's unit.
         upper: largest value.
         move_weight: cost of a squared change between pieces, in units of the input's scale.
-        effort_weight: cost of using the input, in units of its scale, per piece.
+        effort_weight: cost of using the input, in units of its scale, per piece of mean length.
+        price: cost of a unit of the input in an hour (a litre, of a flow), in the objective's unit.
+        written: whether the plan is acted upon; False for an input that the control unit sets, of
+            which the optimiser only foresees what it will be.
         max_move: largest change from one piece to the next, or None.
+        rise_per_h: fastest rise, or None.
+        fall_per_h: fastest fall, or None.
     """
 
     name: str
@@ -24,12 +95,64 @@ class DecidedInput:
     upper: float
     move_weight: float = 1e-3
     effort_weight: float = 0.0
+    price: float = 0.0
+    written: bool = True
     max_move: float | None = None
+    rise_per_h: float | None = None
+    fall_per_h: float | None = None
 
     @property
     def move_limited(self) -> bool:
         """Whether its moves have a limit."""
-        return self.max_move is not None
+        return not self.max_move is self.rise_per_h is self.fall_per_h is None
+
+    def moves(self, lengths_h: Floats) -> tuple[Floats, Floats]:
+        """Largest fall and rise onto each piece, as numbers that are not negative.
+
+        Args:
+            lengths_h: lengths of the pieces, shape (pieces,): a change takes as long as its piece.
+        """
+        largest = inf if self.max_move is None else self.max_move
+        fall, rise = (
+            np.minimum(largest, inf if rate is None else rate * lengths_h)
+            for rate in (self.fall_per_h, self.rise_per_h)
+        )
+        return np.broadcast_to(fall, lengths_h.shape), np.broadcast_to(rise, lengths_h.shape)
+
+
+@dataclass(frozen=True)
+class Bolus:
+    """A liquid that may also be poured at once, at the start of pieces where that is allowed.
+
+    Attributes:
+        input: input of the model that is a liquid flow.
+        smallest: smallest volume worth pouring, L; less is none.
+        largest: largest volume at one time, L.
+        price: cost of a litre, in the objective's unit.
+        over_h: how long its pump takes; short against a piece, so that the optimiser takes it for
+            at once.
+    """
+
+    input: str
+    smallest: float
+    largest: float
+    price: float = 0.0
+    over_h: float = 0.25
+
+
+@dataclass(frozen=True)
+class Total:
+    """A sum of inputs that must not be exceeded in any piece, such as all gases through a sparger.
+
+    Attributes:
+        name: how reports call it.
+        inputs: inputs of the model, decided or given.
+        upper: largest sum, in the inputs' common unit.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    upper: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +168,8 @@ class Limit:
         margin: standard deviations of the forecast to keep from the limit.
         margin_max: largest distance so kept, in the output's unit: far ahead the forecast is vague,
             but there will be measurements until then.
+        gives_way: order in which hard limits are given up when they cannot all be kept; the lowest
+            number first.
     """
 
     output: str
@@ -54,6 +179,7 @@ class Limit:
     weight: float | None
     margin: float = 0.0
     margin_max: float = inf
+    gives_way: int = 1
 
     @property
     def hard(self) -> bool:
@@ -62,12 +188,36 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Tracked:
-    """A model output that follows a setpoint; the setpoint itself is given at each solve."""
+class Side:
+    """One side of a limit: what is constrained, and slackened, as one row.
 
-    output: str
-    weight: float
-    scale: float
+    Attributes:
+        place: which limit.
+        limit: the limit.
+        sign: 1 for the upper side, -1 for the lower one.
+        end: the limit's end on this side.
+    """
+
+    place: int
+    limit: Limit
+    sign: int
+    end: float
+
+
+@dataclass(frozen=True)
+class Scenarios:
+    """Courses of the plant that one plan must be good for.
+
+    Attributes:
+        count: how many; their initial states and parameters are given at each solve.
+        common_pieces: pieces in which all have the same inputs; after that each has its own,
+            because until then measurements will have told which of them is true.
+        worst_case: whether the worst scenario counts, instead of the mean by their weights.
+    """
+
+    count: int = 1
+    common_pieces: int = 1
+    worst_case: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,18 +227,26 @@ class Problem:
     Attributes:
         name: how records and metrics name it.
         model: the plant as the optimiser sees it.
-        inputs: what is decided; all other inputs are given and constant over the horizon.
-        pieces: number of pieces of the horizon; their length is given at each solve.
-        degree: Radau collocation points per piece.
-        maximise: output whose value at the end of the horizon is maximised, or None.
-        maximise_scale: value of that output that counts as one in the objective.
+        inputs: what is decided; all other inputs are given.
+        pieces: number of pieces of the horizon; their lengths are given at each solve.
+        degree: Radau collocation points per element.
+        elements: elements of collocation, or Runge-Kutta steps, per piece.
+        method: how equations of the model become equations of the program.
+        maximise: what is maximised at the end, or None.
+        rewarded: outputs that count at the end of every piece.
         tracked: outputs that follow setpoints.
         limits: intervals for outputs.
+        totals: bounds of sums of inputs.
+        boluses: liquids that may be poured at once.
+        free_harvest: whether the end of the horizon is decided too; all pieces stretch with it.
+        scenarios: courses that the plan must be good for.
         held_states: states taken as constant over the horizon because they are much slower than
             it, or because other loops hold them.
         guess_held: further states held while a cold start's guess is simulated, because a guess
             that is a little off drives them far away, such as the substrate of a dense culture.
-        check_steps: Runge-Kutta steps between two collocation points when a plan is simulated.
+        leaner_guesses: shares of the guess from which a fresh search begins besides.
+        check_steps: steps between two points of a piece that the simulation of a plan begins with;
+            they are doubled until that changes nothing any more.
         defect_max: largest accepted difference between plan and simulation, in units of a state's
             scale: well under what an estimate knows, well over what collocation leaves.
     """
@@ -98,32 +256,74 @@ class Problem:
     inputs: tuple[DecidedInput, ...]
     pieces: int
     degree: int = 3
-    maximise: str | None = None
-    maximise_scale: float = 1.0
+    elements: int = 1
+    method: Method = Method.COLLOCATION
+    maximise: Maximise | None = None
+    rewarded: tuple[Rewarded, ...] = ()
     tracked: tuple[Tracked, ...] = ()
     limits: tuple[Limit, ...] = ()
+    totals: tuple[Total, ...] = ()
+    boluses: tuple[Bolus, ...] = ()
+    free_harvest: bool = False
+    scenarios: Scenarios = field(default_factory=Scenarios)
     held_states: tuple[str, ...] = ()
     guess_held: tuple[str, ...] = ()
-    check_steps: int = 32
+    leaner_guesses: tuple[float, ...] = ()
+    check_steps: int = 4
     defect_max: float = 0.02
 
     def __post_init__(self) -> None:
         """Refuse names that the model does not have, and a problem in which nothing moves."""
+        faults = [*self._unknown_names(), *self._contradictions()]
+        if faults:
+            raise ValueError("\n".join(f"problem {self.name}: {fault}" for fault in faults))
+
+    def _unknown_names(self) -> Iterator[str]:
+        """Names that the model does not have."""
+        model = self.model
+        outputs = [item.output for item in self.limits]
+        outputs += [item.output for item in self.tracked]
+        outputs += [item.output for item in self.rewarded]
+        outputs += [self.maximise.output] if self.maximise else []
+        inputs = [item.name for item in self.inputs] + [n for t in self.totals for n in t.inputs]
+        checked: tuple[tuple[Sequence[str], tuple[str, ...]], ...] = (
+            (outputs, model.output_names),
+            (inputs, model.input_names),
+            ([item.input for item in self.boluses], model.volume_flows),
+            ((*self.held_states, *self.guess_held), model.state_names),
+        )
+        for names, known in checked:
+            for name in names:
+                if name not in known:
+                    yield f"{name!r} is not in model {model.name} ({', '.join(known)})"
+
+    def _contradictions(self) -> Iterator[str]:
+        """What cannot be asked together."""
         if not self.moving_states:
-            raise ValueError(f"problem {self.name}: all states are held, so nothing can be decided")
-        outputs, inputs = self.model.output_names, self.model.input_names
-        wanted = [limit.output for limit in self.limits] + [item.output for item in self.tracked]
-        wanted += [self.maximise] if self.maximise else []
-        for name, known in (
-            *((name, outputs) for name in wanted),
-            *((item.name, inputs) for item in self.inputs),
-            *((name, self.model.state_names) for name in (*self.held_states, *self.guess_held)),
-        ):
-            if name not in known:
-                raise ValueError(
-                    f"problem {self.name}: {name!r} is not in model {self.model.name} "
-                    f"({', '.join(known)})"
-                )
+            yield "all states are held, so nothing can be decided"
+        if not self.inputs and not self.boluses:
+            yield "no input is decided"
+        for total in self.totals:
+            if not set(total.inputs) & set(self.decided):
+                yield f"{total.name}: none of the inputs in this sum is decided"
+        if self.maximise and self.maximise.per is Per.FEED and not self.maximise.extra > 0:
+            yield "a yield needs the litres of feed that the medium is worth, positive"
+        if not all(item.over_h > 0.0 for item in self.boluses):
+            yield "a bolus takes some time to pour, so over_h must be positive"
+        if self.free_harvest and self.boluses:
+            yield "boluses need a fixed harvest: their times would stretch with it"
+        if not 1 <= self.scenarios.common_pieces <= self.pieces:
+            yield f"common_pieces must be 1 to {self.pieces}"
+        yield from self._beyond_shooting()
+
+    def _beyond_shooting(self) -> Iterator[str]:
+        """What needs collocation."""
+        if self.method is not Method.SHOOTING:
+            return
+        if self.free_harvest or self.scenarios.worst_case:
+            yield "a free harvest or a worst case needs the method collocation"
+        if self.scenarios.count > 1 and self.scenarios.common_pieces != 1:
+            yield "the method shooting needs common_pieces: 1"
 
     @property
     def moving_states(self) -> tuple[str, ...]:
@@ -134,3 +334,18 @@ class Problem:
     def decided(self) -> tuple[str, ...]:
         """Names of the decided inputs."""
         return tuple(item.name for item in self.inputs)
+
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """Sides of the limits that exist, limit by limit, the lower one first."""
+        return tuple(
+            Side(place, limit, sign, end)
+            for place, limit in enumerate(self.limits)
+            for sign, end in ((-1, limit.lower), (1, limit.upper))
+            if end is not None
+        )
+
+    @property
+    def points(self) -> int:
+        """Points of a piece at which the program has states."""
+        return self.degree * self.elements if self.method is Method.COLLOCATION else 1

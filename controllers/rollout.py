@@ -1,84 +1,178 @@
 """Simulating a plan: guesses for the solver, and the check that does not trust it."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
 import casadi as ca
 import numpy as np
 
-from controllers.plan import Floats
+from controllers.arrays import Floats
 from controllers.problem import Problem
-from controllers.transcription import radau
-from plant_models.dialect import CASADI
+from controllers.situation import Situation
+from controllers.transcription import Equations, point_times, poured
 from plant_models.integrate import casadi_step
+
+DOUBLINGS = 5
+"""How often the steps are doubled at most: what needs more is no plan to be acted upon."""
+
+TOLERANCE_SHARE = 0.05
+"""Error of a simulation that is accepted, as a share of what a plan may differ by from it."""
+
+ROUNDING = 1e-10
+"""Error that more steps cannot make smaller, in units of the states' scales."""
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """Courses of all scenarios.
+
+    Attributes:
+        points: states at the points of the pieces, shape (scenarios, pieces, points, states).
+        error: estimated error in units of the states' scales; infinite when it did not settle.
+    """
+
+    points: Floats
+    error: float
+
+    @property
+    def ends(self) -> Floats:
+        """States at the ends of the pieces, shape (scenarios, pieces, states)."""
+        return self.points[:, :, -1]
 
 
 class Rollout:
-    """A problem's model, held states included, integrated over all pieces by its own method."""
+    """A problem's model, held states included, integrated by its own method with error control.
+
+    Every stretch between two points of a piece is done in n steps and again in 2 n; as long as
+    that makes a difference, n is doubled. The difference bounds the error of the finer course.
+    """
 
     def __init__(self, problem: Problem, also_held: Collection[str] = ()) -> None:
-        """Compile; `problem.check_steps` steps between two collocation points.
+        """Compile.
 
-        `also_held` are states that stay as they are, besides those that the problem holds.
+        Args:
+            problem: whose model, grid and held states count.
+            also_held: states that stay as they are, besides those that the problem holds.
         """
         self._problem = problem
         model = problem.model
-        times, _ = radau(problem.degree)
-        widths = np.diff(np.concatenate([[0.0], times]))
+        self._held = {*problem.held_states, *also_held}
+        self._widths = np.diff(np.concatenate([[0.0], point_times(problem)]))
+        self._step = casadi_step(model, held=self._held)
+        self._levels: dict[int, ca.Function] = {}
         x = ca.SX.sym("x", len(model.states))
-        u = ca.SX.sym("u", len(model.inputs))
         p = ca.SX.sym("p", len(model.parameters))
-        step = casadi_step(model, held={*problem.held_states, *also_held})
-        between = step.fold(problem.check_steps) if problem.check_steps > 1 else step
-
-        start, inputs = ca.MX.sym("x", len(model.states)), ca.MX.sym("u", len(model.inputs))
-        parameters, piece_h = ca.MX.sym("p", len(model.parameters)), ca.MX.sym("piece_h")
-        points, state = [], start
-        for width in widths:
-            state = between(state, inputs, parameters, piece_h * width / problem.check_steps)
-            points.append(state)
-        piece = ca.Function(
-            "piece", [start, inputs, parameters, piece_h], [state, ca.vertcat(*points)]
-        )
-        self._pieces = piece.mapaccum("pieces", problem.pieces)
-        output = ca.Function("output", [x, u, p], [model.output_vector(x, u, p, CASADI)])
-        self._output = output
-        self._outputs = output.map(problem.pieces)
+        volumes_L = ca.SX.sym("volumes_L", len(problem.boluses))
+        after = x
+        for i, bolus in enumerate(problem.boluses):
+            after = poured(problem, after, bolus.input, volumes_L[i], p)
+        self._pour = ca.Function("pour", [x, p, volumes_L], [after])
+        self._equations = Equations(model)
+        self._outputs = self._equations.output.map(problem.pieces)
         self._decided = [model.input_names.index(name) for name in problem.decided]
+        self._scales = np.array([item.scale for item in model.states.values()])
+        for steps in (problem.check_steps, 2 * problem.check_steps):
+            self._pieces(steps)
 
-    def _whole_inputs(self, inputs: Floats, given: Floats) -> Floats:
-        """All inputs of the model per piece, shape (inputs, pieces), given ones by piece."""
-        whole = np.array(given.T)
-        whole[self._decided] = inputs.T
-        return whole
+    def _pieces(self, steps: int) -> ca.Function:
+        """All pieces in a row, `steps` steps between two points; built when first needed."""
+        if steps not in self._levels:
+            model, problem = self._problem.model, self._problem
+            between = self._step.fold(steps) if steps > 1 else self._step
+            start, inputs = ca.MX.sym("x", len(model.states)), ca.MX.sym("u", len(model.inputs))
+            parameters, piece_h = ca.MX.sym("p", len(model.parameters)), ca.MX.sym("piece_h")
+            volumes_L = ca.MX.sym("volumes_L", len(problem.boluses))
+            state = self._pour(start, parameters, volumes_L) if problem.boluses else start
+            points = []
+            for width in self._widths:
+                state = between(state, inputs, parameters, piece_h * width / steps)
+                points.append(state)
+            piece = ca.Function(
+                "piece",
+                [start, inputs, volumes_L, parameters, piece_h],
+                [state, ca.vertcat(*points)],
+            )
+            self._levels[steps] = piece.mapaccum("pieces", problem.pieces)
+        return self._levels[steps]
 
-    def points(
-        self, state: Floats, inputs: Floats, given: Floats, parameters: Floats, piece_h: float
-    ) -> Floats:
-        """States at all collocation points, shape (pieces, degree, states).
+    def simulated(
+        self, situation: Situation, inputs: Floats, boluses: Floats, stretch: float = 1.0
+    ) -> Simulated:
+        """Every scenario's course.
 
         Args:
-            state: at the start, shape (states,).
-            inputs: decided ones, shape (pieces, decided).
-            given: all inputs, shape (pieces, inputs); the decided ones are ignored.
-            parameters: shape (parameters,).
-            piece_h: length of a piece.
+            situation: where it starts.
+            inputs: decided ones, shape (scenarios or 1, pieces, decided).
+            boluses: litres at the starts of the pieces, shape (scenarios or 1, pieces, boluses).
+            stretch: factor of the pieces' lengths.
         """
-        pieces = self._problem.pieces
-        _, points = self._pieces(
-            state,
-            self._whole_inputs(inputs, given),
-            np.tile(parameters[:, None], (1, pieces)),
-            np.full((1, pieces), piece_h),
+        steps = self._problem.check_steps
+        lengths_h = situation.steps_h * stretch
+        allowed = max(TOLERANCE_SHARE * self._problem.defect_max, ROUNDING)
+        coarse = self._courses(steps, situation, inputs, boluses, lengths_h)
+        for _ in range(DOUBLINGS):
+            steps *= 2
+            fine = self._courses(steps, situation, inputs, boluses, lengths_h)
+            with np.errstate(invalid="ignore", over="ignore"):
+                error = float(np.abs((fine - coarse) / self._scales).max())
+            if error <= allowed:
+                return Simulated(fine, error)
+            coarse = fine
+        return Simulated(coarse, np.inf)
+
+    def _courses(
+        self, steps: int, situation: Situation, inputs: Floats, boluses: Floats, lengths_h: Floats
+    ) -> Floats:
+        pieces, states = self._pieces(steps), situation.states
+        shape = (self._problem.pieces, len(self._widths), states.shape[1])
+        courses = []
+        for s, (state, parameters) in enumerate(
+            zip(states, situation.scenario_parameters, strict=True)
+        ):
+            _, points = pieces(
+                state,
+                self._whole_inputs(situation, inputs[min(s, len(inputs) - 1)]),
+                boluses[min(s, len(boluses) - 1)].T,
+                np.repeat(parameters[:, None], self._problem.pieces, axis=1),
+                lengths_h[None],
+            )
+            courses.append(np.asarray(points, dtype=np.float64).T.reshape(shape))
+        return np.array(courses)
+
+    def outputs(self, situation: Situation, ends: Floats, inputs: Floats) -> Floats:
+        """Outputs at the ends of the pieces, shape (scenarios, pieces, outputs).
+
+        Args:
+            situation: given inputs and parameters.
+            ends: states, shape (scenarios, pieces, states).
+            inputs: decided ones, shape (scenarios or 1, pieces, decided).
+        """
+        found = []
+        for s, parameters in enumerate(situation.scenario_parameters):
+            whole = self._whole_inputs(situation, inputs[min(s, len(inputs) - 1)])
+            tiled = np.repeat(parameters[:, None], self._problem.pieces, axis=1)
+            found.append(np.asarray(self._outputs(ends[s].T, whole, tiled), dtype=np.float64).T)
+        return np.array(found)
+
+    def outputs_now(self, situation: Situation) -> Floats:
+        """Outputs of every scenario's initial state, shape (scenarios, outputs)."""
+        return np.array(
+            [
+                np.asarray(self._equations.output(state, situation.given_now, parameters)).ravel()
+                for state, parameters in zip(
+                    situation.states, situation.scenario_parameters, strict=True
+                )
+            ],
+            dtype=np.float64,
         )
-        shape = (pieces, self._problem.degree, len(state))
-        return np.asarray(points, dtype=np.float64).T.reshape(shape)
 
-    def outputs(self, states: Floats, inputs: Floats, given: Floats, parameters: Floats) -> Floats:
-        """Outputs at the ends of the pieces, shape (pieces, outputs)."""
-        whole = self._whole_inputs(inputs, given)
-        tiled = np.tile(parameters[:, None], (1, self._problem.pieces))
-        return np.asarray(self._outputs(states.T, whole, tiled), dtype=np.float64).T
+    def rate_now(self, situation: Situation) -> Floats:
+        """Time derivative of the initial state, shape (states,)."""
+        rate = self._equations.rate(situation.state, situation.given_now, situation.parameters)
+        return np.asarray(rate, dtype=np.float64).ravel()
 
-    def outputs_now(self, state: Floats, given: Floats, parameters: Floats) -> Floats:
-        """Outputs at one state and input, shape (outputs,)."""
-        return np.asarray(self._output(state, given, parameters), dtype=np.float64).ravel()
+    def _whole_inputs(self, situation: Situation, inputs: Floats) -> Floats:
+        """All inputs of the model per piece, shape (inputs, pieces), given ones by piece."""
+        whole = np.array(situation.given_pieces(self._problem.pieces).T)
+        whole[self._decided] = inputs.T
+        return whole

@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from controllers.arrays import Floats
 from controllers.problem import Problem
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +37,22 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Uncertainty:
+    """Which scenarios a plan must be good for.
+
+    The expected course, and two for each of the largest principal directions of the filter's
+    covariance: so far to one side and so far to the other.
+
+    Attributes:
+        directions: how many directions.
+        deviations: how far, in standard deviations.
+    """
+
+    directions: int
+    deviations: float
+
+
+@dataclass(frozen=True)
 class FeedSettings:
     """The economic problem.
 
@@ -48,6 +62,13 @@ class FeedSettings:
         after_samples: solve again as soon as the lab told news.
         from_h: planning begins then, hours since inoculation; before it the recipe is followed.
         foreseen: inputs that others set, as they are expected to be until harvest, by name.
+        held_levels: levels at which other loops will hold some of the problem's held states.
+        first_piece_h: length of the first piece; the others widen to harvest. None: equal ones.
+        afresh_h: hours between two solves that also begin afresh from the recipe.
+        uncertainty: the problem's scenarios, or None for the expected course alone.
+        bolus_times: hours since inoculation at which each of the problem's boluses may begin, by
+            name, rising, shape (times,).
+        earliest_harvest_h: where the harvest is free, its earliest hour since inoculation.
     """
 
     problem: Problem
@@ -55,6 +76,12 @@ class FeedSettings:
     after_samples: bool = True
     from_h: float = 0.0
     foreseen: Mapping[str, float] = field(default_factory=dict)
+    held_levels: Mapping[str, float] = field(default_factory=dict)
+    first_piece_h: float | None = None
+    afresh_h: float = 24.0
+    uncertainty: Uncertainty | None = None
+    bolus_times: Mapping[str, Floats] = field(default_factory=dict)
+    earliest_harvest_h: float | None = None
 
 
 @dataclass(frozen=True)

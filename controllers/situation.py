@@ -4,7 +4,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controllers.plan import Floats
+from controllers.arrays import Floats
+
+
+@dataclass(frozen=True)
+class Course:
+    """One way in which the plant may really be: a scenario of the optimiser.
+
+    Attributes:
+        state: all states of the model, shape (states,).
+        parameters: all parameters of the model, shape (parameters,).
+        share: its weight in the mean; all shares together are one.
+    """
+
+    state: Floats
+    parameters: Floats
+    share: float
 
 
 @dataclass(frozen=True)
@@ -18,12 +33,19 @@ class Situation:
         given: all inputs of the model; those that are decided are ignored. Constant over the
             horizon, shape (inputs,), or one row per piece, shape (pieces, inputs).
         previous: decided inputs in force now, shape (decided,).
-        piece_h: length of a piece.
+        steps_h: lengths of the pieces, shape (pieces,).
         setpoints: setpoints of the tracked outputs, shape (tracked,).
         guess: decided inputs per piece to start a cold solve from, shape (pieces, decided).
         input_bounds: tighter bounds of decided inputs than the problem's, shape (decided, 2).
         output_deviation: standard deviations of the outputs at the ends of the pieces as forecast,
             for limits with a margin, shape (pieces, outputs).
+        courses: the scenarios, the expected one first; none for a problem with one.
+        bolus_allowed: whether each bolus may be poured at the start of each piece, shape (pieces,
+            boluses); None where there are none.
+        bolus_guess: volumes to start a cold solve from, same shape; None for none.
+        stretch: bounds of the factor by which all pieces are stretched, for a free harvest.
+        batch_h: hours since inoculation.
+        fed_L: litres of the decided liquids fed so far.
     """
 
     time_s: float
@@ -31,11 +53,17 @@ class Situation:
     parameters: Floats
     given: Floats
     previous: Floats
-    piece_h: float
+    steps_h: Floats
     setpoints: Floats
     guess: Floats
     input_bounds: Floats | None = None
     output_deviation: Floats | None = None
+    courses: tuple[Course, ...] = ()
+    bolus_allowed: Floats | None = None
+    bolus_guess: Floats | None = None
+    stretch: tuple[float, float] = (1.0, 1.0)
+    batch_h: float = 0.0
+    fed_L: float = 0.0
 
     @property
     def given_now(self) -> Floats:
@@ -46,3 +74,29 @@ class Situation:
     def given_pieces(self, pieces: int) -> Floats:
         """The given inputs of every piece, shape (pieces, inputs)."""
         return np.broadcast_to(self.given, (pieces, self.given.shape[-1]))
+
+    @property
+    def states(self) -> Floats:
+        """Initial state of every scenario, shape (scenarios, states)."""
+        return np.array([course.state for course in self.courses] or [self.state])
+
+    @property
+    def scenario_parameters(self) -> Floats:
+        """Parameters of every scenario, shape (scenarios, parameters)."""
+        return np.array([course.parameters for course in self.courses] or [self.parameters])
+
+    @property
+    def shares(self) -> Floats:
+        """Shares of the scenarios, shape (scenarios,)."""
+        return np.array([course.share for course in self.courses] or [1.0])
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number that a program is told can be computed with."""
+        numbers = (
+            self.states, self.scenario_parameters, self.shares, self.given, self.previous,
+            self.steps_h, self.setpoints, self.guess, np.array([self.batch_h, self.fed_L]),
+            np.array(self.stretch),
+            *(table for table in (self.bolus_allowed, self.bolus_guess) if table is not None),
+        )  # fmt: skip
+        return all(bool(np.isfinite(values).all()) for values in numbers)

@@ -1,8 +1,8 @@
-"""A problem as a nonlinear program: Radau collocation, compact, symbolic, built once.
+"""A problem as a nonlinear program, symbolic, built once.
 
-Everything that changes between solves (initial state, piece length, previous and given inputs,
-model parameters, setpoints) is a parameter of the program; bounds and limits are arguments of the
-solver. Nothing is ever rebuilt.
+Everything that changes between solves (initial states, lengths of the pieces, previous and given
+inputs, model parameters, setpoints, weights) is a parameter of the program; bounds and limits are
+arguments of the solver. Nothing is ever rebuilt.
 """
 
 from dataclasses import dataclass
@@ -10,48 +10,17 @@ from dataclasses import dataclass
 import casadi as ca
 import numpy as np
 
-from controllers.problem import Problem
+from controllers.arrays import Floats, Places
+from controllers.layout import Collector, Layout, Rows
+from controllers.objective import Terms, objective_terms
+from controllers.problem import Method, Problem
+from controllers.program_inputs import ProgramInputs
 from plant_models.dialect import CASADI
+from plant_models.integrate import rk4_step
+from plant_models.model import PlantModel
 
-
-@dataclass(frozen=True)
-class Layout:
-    """Where things lie in the program's decision vector.
-
-    The vector is the concatenation, piece by piece, of: states at the collocation points (scaled,
-    `degree * states`), decided inputs (scaled), slacks of the limits (lower and upper side of one
-    limit after the other).
-    """
-
-    pieces: int
-    degree: int
-    states: int
-    inputs: int
-    slacks: int
-
-    @property
-    def width(self) -> int:
-        """Number of variables per piece."""
-        return self.degree * self.states + self.inputs + self.slacks
-
-    def table(self, vector: np.ndarray) -> np.ndarray:
-        """The decision vector as one row per piece."""
-        return np.asarray(vector, dtype=np.float64).reshape(self.pieces, self.width)
-
-    @property
-    def state_columns(self) -> slice:
-        """Columns of `table` that hold states, collocation point by collocation point."""
-        return slice(0, self.degree * self.states)
-
-    @property
-    def input_columns(self) -> slice:
-        """Columns of `table` that hold inputs."""
-        return slice(self.degree * self.states, self.degree * self.states + self.inputs)
-
-    @property
-    def slack_columns(self) -> slice:
-        """Columns of `table` that hold slacks."""
-        return slice(self.degree * self.states + self.inputs, self.width)
+POURING_STEPS = 2
+"""Runge-Kutta steps in which a bolus is mixed in: a tenth of the volume to eight digits."""
 
 
 @dataclass(frozen=True)
@@ -60,33 +29,34 @@ class Program:
 
     Attributes:
         nlp: what `casadi.nlpsol` takes.
-        layout: layout of the decision vector.
-        collocation_times: Radau points in (0, 1], shape (degree,).
-        equations: rows per piece of the constraint vector that are collocation equations (zero).
-        moves: rows per piece that are input moves, after the equations.
-        limits: rows per piece that are slackened outputs, after the moves; lower and upper side of
-            one limit after the other.
+        layout: places in the decision vector.
+        rows: places in the constraint vector.
+        point_times: points of a piece at which it has states, in (0, 1], shape (points,).
+        terms: names of the objective's terms.
+        term_values: function `(x, p)` that gives the terms.
+        inputs: packs the program's parameters.
     """
 
     nlp: dict[str, ca.SX]
     layout: Layout
-    collocation_times: np.ndarray
-    equations: int
-    moves: int
-    limits: int
+    rows: Rows
+    point_times: Floats
+    terms: tuple[str, ...]
+    term_values: ca.Function
+    inputs: ProgramInputs
 
 
-def state_scales(problem: Problem) -> np.ndarray:
+def state_scales(problem: Problem) -> Floats:
     """Scales of the moving states, shape (moving states,)."""
     return np.array([problem.model.states[name].scale for name in problem.moving_states])
 
 
-def input_scales(problem: Problem) -> np.ndarray:
+def input_scales(problem: Problem) -> Floats:
     """Scales of the decided inputs, shape (decided,)."""
     return np.array([problem.model.inputs[name].scale for name in problem.decided])
 
 
-def radau(degree: int) -> tuple[np.ndarray, np.ndarray]:
+def radau(degree: int) -> tuple[Floats, Floats]:
     """Radau IIA points in (0, 1], shape (degree,), and differentiation matrix (degree + 1, degree).
 
     The derivative of the polynomial through the values v_0 (start) .. v_degree at point j is
@@ -97,47 +67,86 @@ def radau(degree: int) -> tuple[np.ndarray, np.ndarray]:
     return times, np.asarray(matrix, dtype=np.float64)
 
 
-class _Symbols:
-    """The program's parameters as symbols, and the model in the scaled decision variables."""
+def point_times(problem: Problem) -> Floats:
+    """Points of a piece at which the program has states, in (0, 1], shape (points,)."""
+    if problem.method is Method.SHOOTING:
+        return np.ones(1)
+    times, _ = radau(problem.degree)
+    starts = np.arange(problem.elements)[:, None]
+    return np.asarray((starts + times) / problem.elements, dtype=np.float64).ravel()
 
-    def __init__(self, problem: Problem) -> None:
+
+def poured(problem: Problem, x: ca.SX, name: str, volume_L: ca.SX, p: ca.SX) -> ca.SX:
+    """State after a liquid was poured in at once.
+
+    What a litre brings is the derivative of the model by the flow; it is integrated over the litres
+    by Runge-Kutta steps, so that whatever the model says of a flow holds for a bolus.
+
+    Args:
+        problem: whose model and held states count.
+        x: state before, in the model's units.
+        name: input that is a liquid flow.
+        volume_L: litres, as the pump counts them.
+        p: parameters.
+    """
+    model = problem.model
+    u, state = ca.SX.sym("u", len(model.inputs)), ca.SX.sym("x", len(model.states))
+    q = ca.SX.sym("p", len(model.parameters))
+    flow = u[model.input_names.index(name)]
+    effect = ca.jacobian(model.derivative(state, u, q, CASADI), flow)
+    nominal = ca.DM(list(model.nominal_inputs()))
+    brought = ca.Function("brought", [state, u, q], [effect])
+    after = x
+    for _ in range(POURING_STEPS):
+        after = rk4_step(lambda at: brought(at, nominal, p), after, volume_L / POURING_STEPS)
+    held = ca.DM([state in problem.held_states for state in model.state_names])
+    return held * x + (1 - held) * after
+
+
+class Equations:
+    """A model's equations as functions: written out once, then repeated in every piece.
+
+    Attributes:
+        rate: function `(x, u, p)` that gives the time derivative.
+        output: function `(x, u, p)` that gives the outputs.
+    """
+
+    def __init__(self, model: PlantModel) -> None:
+        """Write them out."""
+        x = ca.SX.sym("x", len(model.states))
+        u = ca.SX.sym("u", len(model.inputs))
+        p = ca.SX.sym("p", len(model.parameters))
+        self.rate = ca.Function("rate", [x, u, p], [model.derivative(x, u, p, CASADI)])
+        self.output = ca.Function("output", [x, u, p], [model.output_vector(x, u, p, CASADI)])
+
+
+class _Model:
+    """The model in the program's scaled variables, of one scenario."""
+
+    def __init__(
+        self, problem: Problem, symbols: ProgramInputs, equations: Equations, scenario: int
+    ) -> None:
         model = problem.model
-        self._model = model
+        self._problem, self._symbols, self._equations = problem, symbols, equations
         self._x_scale, self._u_scale = state_scales(problem), input_scales(problem)
         self._moving = [model.state_names.index(name) for name in problem.moving_states]
         self._decided = [model.input_names.index(name) for name in problem.decided]
-        self.initial = ca.SX.sym("initial", len(model.states))
-        self.given = ca.SX.sym("given", len(model.inputs), problem.pieces)
-        self.previous = ca.SX.sym("previous", len(problem.inputs))
-        self.parameters = ca.SX.sym("parameters", len(model.parameters))
-        self.piece_h = ca.SX.sym("piece_h")
-        self.setpoints = ca.SX.sym("setpoints", len(problem.tracked))
-
-    @property
-    def vector(self) -> ca.SX:
-        """All parameters of the program in one column."""
-        return ca.vertcat(
-            self.initial,
-            ca.vec(self.given),
-            self.previous,
-            self.parameters,
-            self.piece_h,
-            self.setpoints,
-        )
+        self._initial = symbols.initial[:, scenario]
+        self._parameters = symbols.parameters[:, scenario]
 
     @property
     def start(self) -> ca.SX:
         """The moving states at the start, scaled."""
-        return ca.vertcat(*(self.initial[row] for row in self._moving)) / self._x_scale
+        return ca.vertcat(*(self._initial[row] for row in self._moving)) / self._x_scale
 
     @property
     def before(self) -> ca.SX:
         """The decided inputs in force at the start, scaled."""
-        return self.previous / self._u_scale
+        return self._symbols.previous / self._u_scale
 
     def whole_input(self, scaled: ca.SX, piece: int) -> ca.SX:
         """All inputs of the model in a piece from the decided ones."""
-        rows = ca.vertsplit(self.given[:, piece])
+        rows = ca.vertsplit(self._symbols.given[:, piece])
         for row, value, scale in zip(
             self._decided, ca.vertsplit(scaled), self._u_scale, strict=True
         ):
@@ -146,17 +155,25 @@ class _Symbols:
 
     def derivative(self, scaled: ca.SX, u: ca.SX) -> ca.SX:
         """Time derivative of the moving states, scaled, 1/h."""
-        rate = self._model.derivative(self._whole_state(scaled), u, self.parameters, CASADI)
+        rate = self._equations.rate(self._whole_state(scaled), u, self._parameters)
         scaled_rate: ca.SX = ca.vertcat(*(rate[row] for row in self._moving)) / self._x_scale
         return scaled_rate
 
     def outputs(self, scaled: ca.SX, u: ca.SX) -> dict[str, ca.SX]:
         """Outputs of the model by name."""
-        values = self._model.output_vector(self._whole_state(scaled), u, self.parameters, CASADI)
-        return {name: values[i] for i, name in enumerate(self._model.output_names)}
+        values = self._equations.output(self._whole_state(scaled), u, self._parameters)
+        return {name: values[i] for i, name in enumerate(self._problem.model.output_names)}
+
+    def after_boluses(self, scaled: ca.SX, volumes_L: ca.SX) -> ca.SX:
+        """Scaled states after what is poured at the start of a piece."""
+        state = self._whole_state(scaled)
+        for i, bolus in enumerate(self._problem.boluses):
+            state = poured(self._problem, state, bolus.input, volumes_L[i], self._parameters)
+        scaled_state: ca.SX = ca.vertcat(*(state[row] for row in self._moving)) / self._x_scale
+        return scaled_state
 
     def _whole_state(self, scaled: ca.SX) -> ca.SX:
-        rows = ca.vertsplit(self.initial)
+        rows = ca.vertsplit(self._initial)
         for row, value, scale in zip(
             self._moving, ca.vertsplit(scaled), self._x_scale, strict=True
         ):
@@ -164,78 +181,158 @@ class _Symbols:
         return ca.vertcat(*rows)
 
 
+class _Builder:
+    """Builds the program, scenario by scenario, piece by piece."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.symbols, self.equations = ProgramInputs(problem), Equations(problem.model)
+        self.variables, self.constraints = Collector(), Collector()
+        self.stretch: ca.SX | float = 1.0
+        self.stretch_places = np.zeros(0, dtype=np.int64)
+        if problem.free_harvest:
+            self.stretch, self.stretch_places = self.variables.new("stretch", 1)
+        self._times, self._matrix = radau(problem.degree)
+        self._shared: dict[tuple[str, int], tuple[ca.SX, Places]] = {}
+
+    def decision(self, name: str, length: int, scenario: int, piece: int) -> tuple[ca.SX, Places]:
+        """A new decision, or the first scenario's where all have the same."""
+        if piece >= self.problem.scenarios.common_pieces:
+            return self.variables.new(f"{name}_{scenario}_{piece}", length)
+        key = (name, piece)
+        if key not in self._shared:
+            self._shared[key] = self.variables.new(f"{name}_{piece}", length)
+        return self._shared[key]
+
+    def piece(
+        self, model: _Model, start: ca.SX, u: ca.SX, piece_h: ca.SX, name: str
+    ) -> tuple[ca.SX, Places, Places]:
+        """States of one piece and their equations: last state, places of states, of equations."""
+        if self.problem.method is Method.SHOOTING:
+            step_h, state = piece_h / self.problem.elements, start
+            for _ in range(self.problem.elements):
+                state = rk4_step(lambda x: model.derivative(x, u), state, step_h)
+            end, places = self.variables.new(f"x_{name}", start.numel())
+            return end, places[None], self.constraints.add(state - end)
+        element_h, states, rows = piece_h / self.problem.elements, [], []
+        for element in range(self.problem.elements):
+            nodes = [start]
+            for j in range(self.problem.degree):
+                symbol, places = self.variables.new(f"x_{name}_{element}_{j}", start.numel())
+                nodes.append(symbol)
+                states.append(places)
+            for j in range(self.problem.degree):
+                slope = sum(float(self._matrix[i, j]) * nodes[i] for i in range(len(nodes)))
+                residual = slope - element_h * model.derivative(nodes[j + 1], u)
+                rows.append(self.constraints.add(residual))
+            start = nodes[-1]
+        return start, np.array(states), np.concatenate(rows)
+
+    def scenario(self, scenario: int) -> tuple[dict[str, list[Places]], Terms]:
+        """One course of the plant: places by table, one row per piece, and objective terms."""
+        problem = self.problem
+        model = _Model(problem, self.symbols, self.equations, scenario)
+        outputs: dict[str, ca.SX] = {}
+        start, before = model.start, model.before
+        terms = Terms(problem, self.symbols, self.stretch)
+        found: dict[str, list[Places]] = {
+            name: []
+            for name in ("states", "inputs", "slacks", "boluses", "before", "equations", "moves",
+                         "totals", "sides")
+        }  # fmt: skip
+        for k in range(problem.pieces):
+            u_k, inputs = self.decision("u", len(problem.inputs), scenario, k)
+            poured_k, boluses = self.decision("bolus", len(problem.boluses), scenario, k)
+            slack, slacks = self.variables.new(f"slack_{scenario}_{k}", len(problem.sides))
+            u = model.whole_input(u_k, k)
+            if problem.boluses:
+                start = model.after_boluses(start, poured_k)
+            piece_h = self.symbols.steps_h[k] * self.stretch
+            start, states, equations = self.piece(model, start, u, piece_h, f"{scenario}_{k}")
+            move = u_k - before
+            carried, before_places, equations = self._carried(u_k, equations, f"{scenario}_{k}")
+            # Shooting reads the end's outputs by the carried inputs: no two blocks of the Hessian
+            # are coupled then.
+            outputs = model.outputs(start, model.whole_input(carried, k))
+            found["totals"].append(self.constraints.add(_totals(problem, u)))
+            limited = [move[i] for i, item in enumerate(problem.inputs) if item.move_limited]
+            found["moves"].append(self.constraints.add(ca.vertcat(*limited)))
+            found["sides"].append(self.constraints.add(_slackened(problem, outputs, slack)))
+            terms.add_piece(k, outputs, slack, u_k, move, poured_k)
+            before = carried
+            for name, places in (
+                ("states", states), ("inputs", inputs), ("slacks", slacks), ("boluses", boluses),
+                ("before", before_places), ("equations", equations),
+            ):  # fmt: skip
+                found[name].append(places)
+        terms.add_end(outputs)
+        return found, terms
+
+    def _carried(self, u_k: ca.SX, equations: Places, name: str) -> tuple[ca.SX, Places, Places]:
+        """For shooting, the inputs as variables of the next piece: them, places, all equations."""
+        if self.problem.method is not Method.SHOOTING:
+            return u_k, np.zeros(0, dtype=np.int64), equations
+        carried, places = self.variables.new(f"before_{name}", u_k.numel())
+        return carried, places, np.concatenate([equations, self.constraints.add(u_k - carried)])
+
+
 def transcribe(problem: Problem) -> Program:
     """Build the nonlinear program of a problem."""
-    times, matrix = radau(problem.degree)
-    states, inputs = len(problem.moving_states), len(problem.inputs)
-    slacks = 2 * len(problem.limits)
-    symbols = _Symbols(problem)
-    variables, constraints = [], []
-    cost = ca.SX(0)
-    start, before = symbols.start, symbols.before
-    outputs: dict[str, ca.SX] = {}
-    for k in range(problem.pieces):
-        points = [ca.SX.sym(f"x_{k}_{j}", states) for j in range(problem.degree)]
-        u_k = ca.SX.sym(f"u_{k}", inputs)
-        slack = ca.SX.sym(f"slack_{k}", slacks)
-        variables += [*points, u_k, slack]
-        u, move = symbols.whole_input(u_k, k), u_k - before
-        nodes = [start, *points]
-        for j in range(problem.degree):
-            slope = sum(float(matrix[i, j]) * nodes[i] for i in range(problem.degree + 1))
-            constraints.append(slope - symbols.piece_h * symbols.derivative(points[j], u))
-        constraints += [move[i] for i, item in enumerate(problem.inputs) if item.move_limited]
-        outputs = symbols.outputs(points[-1], u)
-        constraints += _slackened(problem, outputs, slack)
-        cost += _piece_cost(problem, outputs, slack, u_k, move, symbols.setpoints)
-        start, before = points[-1], u_k
-    if problem.maximise:
-        cost -= outputs[problem.maximise] / problem.maximise_scale
+    builder = _Builder(problem)
+    tables, terms = [], []
+    for scenario in range(problem.scenarios.count):
+        found, term = builder.scenario(scenario)
+        tables.append(found)
+        terms.append(term)
+    values, names = objective_terms(terms, builder.symbols)
+    cost, worst, worst_rows = ca.sum1(values), np.zeros(0, dtype=np.int64), []
+    if problem.scenarios.worst_case:
+        bound, worst = builder.variables.new("worst", 1)
+        worst_rows = [builder.constraints.add(bound - term.total) for term in terms]
+        cost = bound
+
+    def table(name: str) -> Places:
+        return np.array([found[name] for found in tables], dtype=np.int64)
+
+    x, p = builder.variables.vector, builder.symbols.vector
     return Program(
-        nlp={
-            "x": ca.vertcat(*variables),
-            "p": symbols.vector,
-            "g": ca.vertcat(*constraints),
-            "f": cost,
-        },
-        layout=Layout(problem.pieces, problem.degree, states, inputs, slacks),
-        collocation_times=times,
-        equations=problem.degree * states,
-        moves=sum(1 for item in problem.inputs if item.move_limited),
-        limits=slacks,
+        nlp={"x": x, "p": p, "g": builder.constraints.vector, "f": cost},
+        layout=Layout(
+            states=table("states"),
+            inputs=table("inputs"),
+            slacks=table("slacks"),
+            boluses=table("boluses"),
+            before=table("before"),
+            stretch=builder.stretch_places,
+            worst=worst,
+        ),
+        rows=Rows(
+            equations=table("equations"),
+            moves=table("moves"),
+            totals=table("totals"),
+            sides=table("sides"),
+            worst=np.array(worst_rows, dtype=np.int64).ravel(),
+        ),
+        point_times=point_times(problem),
+        terms=names,
+        term_values=ca.Function("terms", [x, p], [values]),
+        inputs=builder.symbols,
     )
 
 
-def _slackened(problem: Problem, outputs: dict[str, ca.SX], slack: ca.SX) -> list[ca.SX]:
-    """Limited outputs at the end of a piece in units of their scales: lower side, upper side."""
-    rows = []
-    for i, limit in enumerate(problem.limits):
-        value = outputs[limit.output] / limit.scale
-        rows += [value + slack[2 * i], value - slack[2 * i + 1]]
-    return rows
+def _totals(problem: Problem, u: ca.SX) -> ca.SX:
+    """Sums of inputs that have a bound, each in units of the bound."""
+    names = problem.model.input_names
+    sums = [sum(u[names.index(name)] for name in item.inputs) for item in problem.totals]
+    return ca.vertcat(
+        *(value / item.upper for value, item in zip(sums, problem.totals, strict=True))
+    )
 
 
-def _piece_cost(
-    problem: Problem,
-    outputs: dict[str, ca.SX],
-    slack: ca.SX,
-    u_k: ca.SX,
-    move: ca.SX,
-    setpoints: ca.SX,
-) -> ca.SX:
-    """What one piece costs: violations, moves, efforts, distances from setpoints."""
-    cost = ca.SX(0)
-    for i, limit in enumerate(problem.limits):
-        weight = HARD_WEIGHT if limit.weight is None else limit.weight
-        both = slack[2 * i] + slack[2 * i + 1]
-        cost += weight * (both + both**2)
-    for i, item in enumerate(problem.inputs):
-        cost += item.move_weight * move[i] ** 2 + item.effort_weight * u_k[i]
-    for i, tracked in enumerate(problem.tracked):
-        distance = (outputs[tracked.output] - setpoints[i]) / tracked.scale
-        cost += tracked.weight * distance**2
-    return cost
-
-
-HARD_WEIGHT = 1e3
-"""Cost of violating a hard limit once a relaxed solve has freed its slack."""
+def _slackened(problem: Problem, outputs: dict[str, ca.SX], slack: ca.SX) -> ca.SX:
+    """Limited outputs at the end of a piece in units of their scales, slack taken off."""
+    rows = [
+        outputs[side.limit.output] / side.limit.scale - side.sign * slack[i]
+        for i, side in enumerate(problem.sides)
+    ]
+    return ca.vertcat(*rows)

@@ -9,6 +9,7 @@ from controllers.nmpc import Nmpc
 from controllers.plan import Plan
 from controllers.problem import Problem
 from controllers.situation import Situation
+from controllers.solvers import SolverStore
 from mpc_agent.clock import stopwatch
 from mpc_agent.config import Settings
 from mpc_agent.drivers.tag_building import build_tag_map, signal_units
@@ -17,19 +18,20 @@ from mpc_agent.estimation.filter import ExtendedKalmanFilter, keep_compiled
 from mpc_agent.memory import Rooms
 from mpc_agent.provenance import model_fingerprint, quantities, software_versions
 from mpc_agent.record import BatchHeader, Interval, Schedule
+from mpc_agent.solver_folder import SolverFolder
 
 
 class TimedNmpc(Nmpc):
     """The same optimiser, which also notes how long it took: never part of a decision."""
 
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem)
+    def __init__(self, problem: Problem, store: SolverStore | None = None) -> None:
+        super().__init__(problem, store)
         self.solve_s: float | None = None
 
-    def solve(self, situation: Situation, last: Plan | None) -> Plan:
+    def solve(self, situation: Situation, last: Plan | None, *, afresh: bool = False) -> Plan:
         """Solve, and note the wall time."""
         watch = stopwatch()
-        plan = super().solve(situation, last)
+        plan = super().solve(situation, last, afresh=afresh)
         self.solve_s = watch.elapsed_s
         return plan
 
@@ -49,17 +51,19 @@ class Engines:
 
 
 def build_engines(settings: Settings, cache: Path | None = None) -> Engines:
-    """Filter and optimisers, compiled; `cache` keeps the filter's compiled code between starts."""
+    """Filter and optimisers, compiled; `cache` keeps what was compiled between starts."""
+    store = None
     if cache is not None:
         keep_compiled(str(cache))
+        store = SolverFolder(cache)
     period_h = settings.document.cycle.period_s / 3600
     kalman = ExtendedKalmanFilter(settings.estimation, period_h)
     kalman.compile()
     gas = settings.control.gas
     return Engines(
         kalman=kalman,
-        feed=TimedNmpc(settings.control.feed.problem),
-        gas=None if gas is None else TimedNmpc(gas.problem),
+        feed=TimedNmpc(settings.control.feed.problem, store),
+        gas=None if gas is None else TimedNmpc(gas.problem, store),
     )
 
 

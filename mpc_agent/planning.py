@@ -5,20 +5,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from controllers.arrays import Floats
+from controllers.grid import SAME_H, through, widening
 from controllers.nmpc import Nmpc
-from controllers.plan import Floats, Plan
+from controllers.plan import Plan
 from controllers.recipe import Recipe
 from controllers.settings import FeedSettings, GasSettings
 from controllers.situation import Situation
-from mpc_agent.estimation.filter import ExtendedKalmanFilter
 from mpc_agent.values import Estimate, Verdict
 
 LAST_PLAN_SHARE = 0.003
 """The feeds are not planned again when less than this share of the batch is left, an hour of
 fourteen days: nothing can change any more."""
-
-DIRECTIONS = 4
-"""Directions of largest uncertainty that are simulated to harvest for a forecast's deviation."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Situated:
         inputs: inputs acting on the plant, shape (inputs,).
         setpoints: setpoints in force, by input name.
         limits: the plant's own setpoint ranges, by input name.
+        fed_L: litres of the decided liquids delivered so far.
     """
 
     time_s: float
@@ -42,20 +41,30 @@ class Situated:
     inputs: Floats
     setpoints: Mapping[str, float]
     limits: Mapping[str, tuple[float, float]]
+    fed_L: float = 0.0
 
 
 def feed_is_due(
     settings: FeedSettings, estimate: Estimate, now: Situated, last: Plan | None
 ) -> bool:
     """Whether the feeds must be planned: nothing planned, time is up, or the lab told news."""
-    if now.batch_h < settings.from_h:
+    too_late = now.remaining_h < LAST_PLAN_SHARE * (now.batch_h + now.remaining_h)
+    if now.batch_h < settings.from_h or too_late:
         return False
-    if now.remaining_h < LAST_PLAN_SHARE * (now.batch_h + now.remaining_h):
-        return False
-    if last is None or now.time_s - last.solved_at_s >= settings.interval_s - 1:
+    if last is None:
         return True
+    age_s = now.time_s - last.solved_at_s
+    # A new plan would not know of the rest of a bolus that is being poured.
+    if last.pouring(age_s / 3600):
+        return False
+    bolus = bool(bolus_allowed(settings, now, np.ones(1)).any())
     told = any(result.verdict is Verdict.OK for result in estimate.samples)
-    return told and settings.after_samples
+    return bolus or age_s >= settings.interval_s - 1 or (told and settings.after_samples)
+
+
+def search_is_due(settings: FeedSettings, now: Situated, last: Plan | None) -> bool:
+    """Whether the next solve also begins afresh, to see whether there is a better optimum."""
+    return last is None or now.time_s - last.searched_at_s >= settings.afresh_h * 3600 - 1
 
 
 def feed_situation(
@@ -73,34 +82,97 @@ def feed_situation(
     """
     model, problem = nmpc.problem.model, nmpc.problem
     given = np.tile(now.inputs, (problem.pieces, 1))
+    steps_h = steps_ahead(settings, now)
     for name in model.volume_flows:
         given[:, model.input_names.index(name)] = 0.0
-    for name in set(recipe.rates) - set(problem.decided):
-        given[:, model.input_names.index(name)] = recipe_ahead(recipe, name, now, problem.pieces)
+    poured = {item.input for item in problem.boluses}
+    for name in set(recipe.rates) - set(problem.decided) - poured:
+        given[:, model.input_names.index(name)] = recipe_ahead(recipe, name, now, steps_h)
     for name, value in settings.foreseen.items():
         given[:, model.input_names.index(name)] = value
-    return _situation(
+    state = estimate.mean[: len(model.states)].copy()
+    for name, level in settings.held_levels.items():
+        state[model.state_names.index(name)] = level
+    begun = _situation(
         nmpc,
         estimate,
         now,
         given=given,
-        piece_h=now.remaining_h / problem.pieces,
+        steps_h=steps_h,
         setpoints=np.zeros(0),
-        guess=recipe_inputs(nmpc, recipe, now),
-        output_deviation=deviation_ahead(last, now, problem.pieces),
+        guess=recipe_inputs(nmpc, recipe, now, steps_h),
+        output_deviation=deviation_ahead(last, now, steps_h),
+    )
+    allowed = bolus_allowed(settings, now, steps_h)
+    return replace(
+        begun,
+        state=state,
+        bolus_allowed=allowed,
+        bolus_guess=_bolus_guess(settings, recipe, now, steps_h, allowed),
+        stretch=stretch(settings, now),
+        batch_h=now.batch_h,
+        fed_L=now.fed_L,
     )
 
 
-def recipe_inputs(nmpc: Nmpc, recipe: Recipe, now: Situated) -> Floats:
-    """The recipe's rates on the pieces from here to harvest, shape (pieces, decided)."""
-    pieces = nmpc.problem.pieces
-    rates = [recipe_ahead(recipe, name, now, pieces) for name in nmpc.problem.decided]
+def stretch(settings: FeedSettings, now: Situated) -> tuple[float, float]:
+    """Bounds of the harvest as a factor of the time that remains at the latest."""
+    if settings.earliest_harvest_h is None:
+        return 1.0, 1.0
+    earliest_h = max(settings.earliest_harvest_h - now.batch_h, 0.0)
+    return max(earliest_h / now.remaining_h, LAST_PLAN_SHARE), 1.0
+
+
+def bolus_allowed(settings: FeedSettings, now: Situated, steps_h: Floats) -> Floats:
+    """Where each bolus may begin, 1 or 0, shape (pieces, boluses)."""
+    begins_h = now.batch_h + np.concatenate([[0.0], np.cumsum(steps_h)[:-1]])
+    columns = [
+        np.isclose(begins_h[:, None], settings.bolus_times[item.input], rtol=0, atol=SAME_H).any(1)
+        for item in settings.problem.boluses
+    ]
+    return np.array(columns, dtype=np.float64).T.reshape(len(steps_h), -1)
+
+
+def _bolus_guess(
+    settings: FeedSettings, recipe: Recipe, now: Situated, steps_h: Floats, allowed: Floats
+) -> Floats:
+    """What the recipe feeds until the next chance, poured at once, shape (pieces, boluses)."""
+    guess = np.zeros_like(allowed)
+    for column, item in enumerate(settings.problem.boluses):
+        if item.input in recipe.rates and item.input not in settings.problem.decided:
+            amounts = recipe_ahead(recipe, item.input, now, steps_h) * steps_h
+            chances = np.flatnonzero(allowed[:, column])
+            guess[chances, column] = np.add.reduceat(amounts, chances) if len(chances) else 0.0
+    return guess
+
+
+def steps_ahead(settings: FeedSettings, now: Situated) -> Floats:
+    """Lengths of the pieces from here to harvest, with nodes where boluses may begin."""
+    steps_h = widening(now.remaining_h, settings.problem.pieces, settings.first_piece_h)
+    moments_h = [float(hour) for hours in settings.bolus_times.values() for hour in hours]
+    # A bolus that is due now begins with the first piece.
+    return through(
+        steps_h, [hour - now.batch_h for hour in moments_h if hour > now.batch_h + SAME_H]
+    )
+
+
+def recipe_inputs(nmpc: Nmpc, recipe: Recipe, now: Situated, steps_h: Floats) -> Floats:
+    """The recipe's rates on the pieces from here to harvest, shape (pieces, decided).
+
+    What the recipe says nothing about is as small as it may be.
+    """
+    rates = [
+        recipe_ahead(recipe, item.name, now, steps_h)
+        if item.name in recipe.rates
+        else np.full(len(steps_h), item.lower)
+        for item in nmpc.problem.inputs
+    ]
     return np.column_stack(rates)
 
 
-def recipe_ahead(recipe: Recipe, name: str, now: Situated, pieces: int) -> Floats:
+def recipe_ahead(recipe: Recipe, name: str, now: Situated, steps_h: Floats) -> Floats:
     """Mean of one input of the recipe over each piece from here to harvest, shape (pieces,)."""
-    edges_h = now.batch_h + np.arange(pieces + 1) * now.remaining_h / pieces
+    edges_h = now.batch_h + np.concatenate([[0.0], np.cumsum(steps_h)])
     starts_h = np.append(recipe.times_h, recipe.end_h)
     # The amount given until the start of each piece of the recipe; linear in between.
     until = np.concatenate([[0.0], np.cumsum(recipe.rates[name] * np.diff(starts_h))])
@@ -126,7 +198,7 @@ def gas_situation(
         estimate,
         now,
         given=given,
-        piece_h=settings.piece_s / 3600,
+        steps_h=np.full(problem.pieces, settings.piece_s / 3600),
         setpoints=np.array(targets),
         guess=np.tile(_in_force(nmpc, now), (problem.pieces, 1)),
     )
@@ -138,7 +210,7 @@ def _situation(
     now: Situated,
     *,
     given: Floats,
-    piece_h: float,
+    steps_h: Floats,
     setpoints: Floats,
     guess: Floats,
     output_deviation: Floats | None = None,
@@ -151,7 +223,7 @@ def _situation(
         parameters=now.parameters,
         given=given,
         previous=_in_force(nmpc, now),
-        piece_h=piece_h,
+        steps_h=steps_h,
         setpoints=setpoints,
         guess=guess,
         input_bounds=np.array(bounds),
@@ -173,42 +245,11 @@ def _in_force(nmpc: Nmpc, now: Situated) -> Floats:
     return clipped
 
 
-def forecast(
-    nmpc: Nmpc,
-    kalman: ExtendedKalmanFilter,
-    estimate: Estimate,
-    situation: Situation,
-    inputs: Floats,
-) -> tuple[Floats, Floats, Floats]:
-    """Outputs at the ends of the pieces if `inputs` were applied, and their deviations.
-
-    The largest principal directions of the estimate's covariance (states in units of their scale,
-    parameters in logarithms) are simulated to harvest.
-
-    Returns:
-        Means and standard deviations, both of shape (pieces, outputs), and the part of the outputs'
-        deviation now that these directions do not explain, shape (outputs,).
-    """
-    model = nmpc.problem.model
-    scale = np.ones(kalman.size)
-    scale[: len(model.states)] = [state.scale for state in model.states.values()]
-    directions, sizes, _ = np.linalg.svd(estimate.factor / scale[:, None])
-    means, now = nmpc.predict(situation, inputs), nmpc.outputs_now(situation)
-    variances = np.zeros_like(means)
-    others = estimate.output_deviation**2
-    for direction, size in zip(directions.T[:DIRECTIONS], sizes, strict=False):
-        state, parameters = kalman.moved(estimate, direction * size * scale)
-        elsewhere = replace(situation, state=state, parameters=parameters)
-        variances += (nmpc.predict(elsewhere, inputs) - means) ** 2
-        others = others - (nmpc.outputs_now(elsewhere) - now) ** 2
-    return means, np.sqrt(variances), np.sqrt(np.maximum(others, 0.0))
-
-
-def deviation_ahead(last: Plan | None, now: Situated, pieces: int) -> Floats | None:
+def deviation_ahead(last: Plan | None, now: Situated, steps_h: Floats) -> Floats | None:
     """Deviations that the last plan was forecast with, on the grid from here to harvest."""
     if last is None:
         return None
-    ends_h = now.remaining_h / pieces * np.arange(1, pieces + 1)
+    ends_h = np.cumsum(steps_h)
     elapsed_h = (now.time_s - last.solved_at_s) / 3600
     columns = [
         np.interp(ends_h + elapsed_h, last.grid_h, column) for column in last.output_deviation.T

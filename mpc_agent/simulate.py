@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from controllers.plan import Floats
+from controllers.arrays import Floats
 from mpc_agent.build import build_engines, tag_map
 from mpc_agent.clock import VirtualClock, process_age_s, stopwatch
 from mpc_agent.config import Settings

@@ -5,18 +5,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from controllers.plan import Floats, Plan
+from controllers.plan import Plan
 from controllers.situation import Situation
 from mpc_agent.estimation.estimator import EstimatorMemory
 from mpc_agent.estimation.settings import EstimationSettings, NeededOutput, SignalSettings
+from mpc_agent.forecasting import Ahead, ahead, scenarios
 from mpc_agent.memory import Memory, Rooms
 from mpc_agent.planning import (
     Situated,
     feed_is_due,
     feed_situation,
-    forecast,
     gas_situation,
     recipe_inputs,
+    search_is_due,
 )
 from mpc_agent.record import Forecast
 from mpc_agent.safety.balance import MassBalance, weigh
@@ -77,7 +78,15 @@ def plan_all(
         situation = feed_situation(
             rooms.feed, rooms.control.feed, rooms.recipe, estimate, now, usable.get(FEED)
         )
-        attempts[FEED] = rooms.feed.solve(situation, usable.get(FEED))
+        uncertainty = rooms.control.feed.uncertainty
+        if uncertainty is not None:
+            courses = scenarios(rooms.feed, rooms.kalman, estimate, situation, uncertainty)
+            situation = replace(situation, courses=courses)
+        attempts[FEED] = rooms.feed.solve(
+            situation,
+            usable.get(FEED),
+            afresh=search_is_due(rooms.control.feed, now, usable.get(FEED)),
+        )
         if attempts[FEED].usable:
             attempts[FEED], expected = _with_forecast(
                 rooms, estimate, situation, now, attempts[FEED]
@@ -144,22 +153,21 @@ def _with_forecast(
 ) -> tuple[Plan, Mapping[str, Forecast]]:
     """The plan with its deviations, and the harvest by following it or the recipe from here on."""
     kalman, nmpc = rooms.kalman, rooms.feed
-    place = nmpc.problem.model.output_names.index(nmpc.problem.maximise or "")
-    by_recipe = recipe_inputs(nmpc, rooms.recipe, now)
-    _, deviations, _ = ahead = forecast(nmpc, kalman, estimate, situation, plan.inputs)
+    best = nmpc.problem.maximise
+    product = nmpc.problem.model.product if best is None else best.output
+    place = nmpc.problem.model.output_names.index(product)
+    by_recipe = recipe_inputs(nmpc, rooms.recipe, now, situation.steps_h)
+    by_plan = ahead(nmpc, kalman, estimate, situation, plan.inputs, plan.boluses)
     expected = {
-        "plan": _at_harvest(ahead, place),
-        "recipe": _at_harvest(forecast(nmpc, kalman, estimate, situation, by_recipe), place),
+        "plan": _at_harvest(by_plan, place),
+        "recipe": _at_harvest(ahead(nmpc, kalman, estimate, situation, by_recipe), place),
     }
-    return replace(plan, output_deviation=deviations), expected
+    return replace(plan, output_deviation=by_plan.deviations), expected
 
 
-def _at_harvest(ahead: tuple[Floats, Floats, Floats], place: int) -> Forecast:
-    """One output at harvest; what the simulated directions do not explain now lasts till then."""
-    means, deviations, unexplained = ahead
-    return Forecast(
-        float(means[-1, place]), float(np.hypot(deviations[-1, place], unexplained[place]))
-    )
+def _at_harvest(foretold: Ahead, place: int) -> Forecast:
+    """One output at harvest."""
+    return Forecast(float(foretold.means[-1, place]), float(foretold.deviations[-1, place]))
 
 
 def guard_context(

@@ -11,7 +11,8 @@ from math import nan
 
 import numpy as np
 
-from controllers.plan import ADVICE, Floats, Plan, SolveStatus, WarmStart
+from controllers.arrays import Floats
+from controllers.plan import ADVICE, Plan, SolveStatus, WarmStart
 
 __all__ = [
     "ADVICE",

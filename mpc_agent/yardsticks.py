@@ -6,9 +6,9 @@ from math import ceil
 
 import numpy as np
 
+from controllers.arrays import Floats
 from controllers.nmpc import Nmpc
-from controllers.plan import Floats
-from controllers.problem import DecidedInput, Limit, Problem
+from controllers.problem import DecidedInput, Limit, Maximise, Problem
 from controllers.situation import Situation
 from controllers.transcription import radau
 from mpc_agent.config.schema_general import JudgedLimit
@@ -90,7 +90,7 @@ def optimum(
             ),
             given=given,
             previous=guess[0],
-            piece_h=piece_h,
+            steps_h=np.full(pieces, piece_h),
             setpoints=np.zeros(0),
             guess=guess,
         ),
@@ -142,9 +142,8 @@ def _problem(
         inputs=tuple(_input(plant, name) for name in section.decided if name not in without),
         pieces=pieces,
         degree=DEGREE,
-        maximise=model.product,
         # The costs of moving count in shares of the product, however long the batch is.
-        maximise_scale=max(recipe.product_g, 1e-9),
+        maximise=Maximise(model.product, max(recipe.product_g, 1e-9)),
         limits=tuple(
             Limit(item.output, item.lower, item.upper, _scale(item), weight=None)
             for item in _within_vessel(limits, plant)

@@ -3,10 +3,10 @@
 Three models of one organism, from shared equations:
 
 - `CORE`: Monod growth on glucose and glutamine with lactate and ammonia inhibition, 8 states.
-- `CONTROL`: the core with starvation and lactate shift, the gas side and the acid-base balance,
-  12 states; smooth and cheap, meant for the filter and the optimiser.
+- `CONTROL`: the core with basal death, starvation and lactate shift, the gas side and the acid-base
+  balance, 12 states; smooth and cheap, meant for the filter and the optimiser.
 - `FULL`: the same 12 states with growth depending on temperature, pH, CO2, oxygen and osmolality,
-  basal death and lysis; meant as the simulated plant.
+  and lysis; meant as the simulated plant.
 
 Sources. Structure of the core: Xing, Bishop, Leister, Li (2010), Biotechnol. Prog. 26:208-219.
 Parameter values: Bioengineering 2018, 5(1):25, Table 2, doi 10.3390/bioengineering5010025.
@@ -130,6 +130,7 @@ _GENERAL_KNOWLEDGE = "general knowledge, not found in a source"
 
 _CONTROL_PARAMETERS = {
     **_CORE_PARAMETERS,
+    "mu_d_min": _kinetic("1/h", "basal death rate", 0.001, "Moeller 2020"),
     "k_starve": Parameter("1/h", "death rate without glucose", 0.02, 0.0, 0.1, 0.0, _OURS),
     "K_starve": _kinetic("mmol/L", "glucose at half starvation", 0.2, _OURS),
     "K_product": Parameter("mmol/L", "glucose at half production", 0.5, 0.0, 5.0, 0.0, _OURS),
@@ -168,7 +169,6 @@ _CONTROL_PARAMETERS = {
 
 _FULL_PARAMETERS = {
     **_CONTROL_PARAMETERS,
-    "mu_d_min": _kinetic("1/h", "basal death rate", 0.001, "Moeller 2020"),
     "k_lys": _kinetic("1/h", "lysis of dead cells", 0.001, "Moeller 2020"),
     "T_optimum": Parameter(
         "degC", "temperature of fastest growth", 36.4, 34.0, 38.5, 0.0, "InSiliCHO"
@@ -269,12 +269,12 @@ def _core_rates(x: Any, p: Any, growth: Scalar, xp: Maths) -> Rates:
 
 
 def _shifted_rates(x: Any, p: Any, growth: Scalar, xp: Maths) -> Rates:
-    """Core rates with starvation death, glucose-dependent product and the lactate shift (ours)."""
+    """Core rates with basal death (Moeller 2020), starvation, product by glucose, lactate shift."""
     core = _core_rates(x, p, growth, xp)
     producing = 1 / (1 + xp.exp(-(growth - p.mu_shift) / p.mu_shift_width))
     uptake = p.q_lac_uptake * x.lactate / (p.K_lac + x.lactate)
     return core._replace(
-        death=core.death + p.k_starve * p.K_starve / (p.K_starve + x.glucose),
+        death=core.death + p.mu_d_min + p.k_starve * p.K_starve / (p.K_starve + x.glucose),
         lactate=core.lactate * producing - uptake * (1 - producing),
         product=p.Q_mAb * x.glucose / (p.K_product + x.glucose),
     )
@@ -429,9 +429,7 @@ def _full_rhs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
     u = _delivered(u, p)
     growth = _core_growth(x, p) * _environment(x, u, p, xp)
     rates = _shifted_rates(x, p, growth, xp)
-    rates = rates._replace(
-        death=rates.death + p.mu_d_min, product=rates.product * _oxygen_limitation(x, p, xp)
-    )
+    rates = rates._replace(product=rates.product * _oxygen_limitation(x, p, xp))
     flow = u.glucose_feed + u.amino_feed + u.base
     return _with_gas(_balances(x, u, p, rates, p.k_lys, flow), x, u, p, rates, xp)
 
@@ -496,6 +494,7 @@ _CORE_EQUATIONS = {
 
 _FULL_EQUATIONS = {
     **_CORE_EQUATIONS,
+    "basal death": "mu_d += mu_d_min  [Moeller 2020]",
     "starvation": "mu_d += k_starve K_starve/(K_starve+GLC)  [ours]",
     "lactate shift": "q_lac = s Y_lac q_glc - (1-s) q_lac_uptake LAC/(K_lac+LAC), "
     "s = 1/(1+exp(-(mu-mu_shift)/mu_shift_width))  [ours]",
@@ -511,7 +510,7 @@ _PLANT_EQUATIONS = {
     "environment": "mu times exp(-((T-T_optimum)/T_width)^2)  [InSiliCHO]; "
     "exp(-((pH-pH_optimum)/pH_width)^2)  [ours]; 1/(1+(pCO2/pCO2_half)^4)  [Gray 1996, form ours]; "
     "O/(K_O2+O)  [ours]; 1/(1+exp((osmolality-osmolality_half)/osmolality_width))  [ours]",
-    "basal death, lysis": "mu_d += mu_d_min; dead cells lyse with k_lys  [Moeller 2020]",
+    "lysis": "dead cells lyse with k_lys  [Moeller 2020]",
     "product": "q_P = Q_mAb GLC/(K_product+GLC) O/(K_O2+O)  [ours]",
 }
 

@@ -27,6 +27,38 @@ def write_config(folder: Path, change: Change | None = None) -> Path:
     return file
 
 
+def put(*path: str | int, value: Any) -> Change:
+    """A change that sets one value."""
+
+    def change(data: Any) -> None:
+        for part in path[:-1]:
+            data = data[part]
+        data[path[-1]] = value
+
+    return change
+
+
+def drop(*path: str | int) -> Change:
+    """A change that removes one key."""
+
+    def change(data: Any) -> None:
+        for part in path[:-1]:
+            data = data[part]
+        del data[path[-1]]
+
+    return change
+
+
+def all_of(*changes: Change) -> Change:
+    """Several changes as one."""
+
+    def change(data: dict[str, Any]) -> None:
+        for one in changes:
+            one(data)
+
+    return change
+
+
 def faults_of(
     folder: Path, change: Change | None = None, environment: Mapping[str, str] | None = None
 ) -> list[str]:

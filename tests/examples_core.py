@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from controllers.grid import even
 from controllers.nmpc import Nmpc
 from controllers.plan import Plan
-from controllers.problem import DecidedInput, Limit, Problem, Tracked
+from controllers.problem import DecidedInput, Limit, Maximise, Problem
 from controllers.situation import Situation
 from mpc_agent.estimation.filter import Belief, Description, ExtendedKalmanFilter
 from mpc_agent.estimation.settings import (
@@ -337,26 +338,6 @@ BATCH_REACTOR = small_model(
 )
 """Srinivasan, Palanki, Bonvin (2003), Comput. Chem. Eng. 27:27-44, as the do-mpc example has it."""
 
-FAR = 1e4
-"""A setpoint so far away that tracking it is maximising: (y - FAR)^2 / (2 FAR) = const - y."""
-
-
-def batch_reactor_problem(**changes: Any) -> Problem:
-    """The do-mpc example: maximise the sum of the product over the next 20 h."""
-    plain: dict[str, Any] = {
-        "name": "batch_reactor",
-        "model": BATCH_REACTOR,
-        "inputs": (DecidedInput("feed", 0.0, 0.2, move_weight=1.0),),
-        "pieces": 20,
-        "tracked": (Tracked("product", weight=1.0, scale=float(np.sqrt(2 * FAR))),),
-        "limits": (
-            Limit("cells", None, 3.7, scale=1.0, weight=None),
-            Limit("product", None, 3.0, scale=1.0, weight=None),
-        ),
-        "check_steps": 4,
-    }
-    return Problem(**{**plain, **changes})
-
 
 def harvest_problem(**changes: Any) -> Problem:
     """The batch reactor to harvest: as much product as the vessel holds."""
@@ -365,10 +346,8 @@ def harvest_problem(**changes: Any) -> Problem:
         "model": BATCH_REACTOR,
         "inputs": (DecidedInput("feed", 0.0, 0.2, move_weight=1e-3),),
         "pieces": 15,
-        "maximise": "product_mass",
-        "maximise_scale": 100.0,
+        "maximise": Maximise("product_mass", 100.0),
         "limits": (Limit("volume", None, 124.0, scale=10.0, weight=None),),
-        "check_steps": 16,
     }
     return Problem(**{**plain, **changes})
 
@@ -382,8 +361,8 @@ def reactor_situation(problem: Problem, **changes: Any) -> Situation:
         "parameters": np.array(model.nominal_parameters(), dtype=np.float64),
         "given": np.zeros(1),
         "previous": np.zeros(1),
-        "piece_h": 1.0,
-        "setpoints": np.full(len(problem.tracked), FAR),
+        "steps_h": np.ones(problem.pieces),
+        "setpoints": np.zeros(0),
         "guess": np.full((problem.pieces, 1), 0.02),
     }
     return Situation(**{**plain, **changes})
@@ -391,7 +370,7 @@ def reactor_situation(problem: Problem, **changes: Any) -> Situation:
 
 def long_situation(problem: Problem, **changes: Any) -> Situation:
     """Ninety hours from inoculation to harvest."""
-    return reactor_situation(problem, **{"piece_h": 90 / problem.pieces, **changes})
+    return reactor_situation(problem, **{"steps_h": even(90.0, problem.pieces), **changes})
 
 
 def solved(problem: Problem, **changes: Any) -> Plan:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from controllers.plan import Active, Checks
 from mpc_agent.provenance import fingerprint, quantities, software_versions
 from mpc_agent.record import BatchHeader, Forecast
 from mpc_agent.safety.balance import MassBalance
@@ -95,6 +96,9 @@ class Cycle:
 
 SHARED = (Step, Chapter)
 
+PASSED = Checks(2e-7, 0.02, 1e-9, 0.0, 0.0, 0.0)
+"""What the check of a good plan finds."""
+
 
 def header(batch: str = "CHO-0042") -> BatchHeader:
     parameters = {item.name: item for item in quantities(CONTROL, "parameters")}
@@ -181,10 +185,10 @@ def plan(
     decided = FEEDS if problem == "feed" else ("air", "oxygen", "carbon_dioxide")
     width = 3 * len(CONTROL.states) + len(decided) + 8
     warm = WarmStart(
-        piece_h=6.0,
-        decision=generator.normal(size=(pieces, width)),
-        constraint_multipliers=generator.normal(size=(pieces, 36)),
-        bound_multipliers=generator.normal(size=(pieces, width)),
+        steps_h=np.full(pieces, 6.0),
+        decision=generator.normal(size=pieces * width),
+        constraint_multipliers=generator.normal(size=pieces * 36),
+        bound_multipliers=generator.normal(size=pieces * width),
     )
     outputs = np.tile(np.arange(1.0, len(CONTROL.outputs_info) + 1), (pieces, 1))
     return Plan(
@@ -197,13 +201,17 @@ def plan(
         states=generator.normal(size=(pieces, len(CONTROL.states))),
         outputs=outputs,
         output_deviation=0.1 * outputs,
-        active=("volume <= 2002 L at harvest",),
+        active=(Active("volume", "limit", "upper", 2002.0, 330.0, 336.0, 1.5e-3),),
         objective=-3.1,
         iterations=14,
         attempts=("warm",),
-        defect=2e-7,
+        checks=PASSED,
         warm=warm,
         message="Optimal plan.",
+        terms={"product_mass at harvest": -3.2, f"moves of {decided[0]}": 0.1},
+        boluses=np.zeros((pieces, 0)),
+        chosen="warm",
+        searched_at_s=time_s - 7200.0,
     )
 
 

@@ -7,31 +7,9 @@ import pytest
 
 from mpc_agent.config import ConfigError, Settings
 from plant_models.library import find_model
-from tests.config_files import RIGHT, faults_of, write_config
+from tests.config_files import RIGHT, drop, faults_of, put, write_config
 
-
-def put(*path: str | int, value: Any) -> Any:
-    """A change that sets one value."""
-
-    def change(data: Any) -> None:
-        for part in path[:-1]:
-            data = data[part]
-        data[path[-1]] = value
-
-    return change
-
-
-def drop(*path: str | int) -> Any:
-    """A change that removes one key."""
-
-    def change(data: Any) -> None:
-        for part in path[:-1]:
-            data = data[part]
-        del data[path[-1]]
-
-    return change
-
-
+POWER = {"lower": 10, "upper": 50, "safe": 30}
 FEED_LIMITS = ("control", "feed", "limits")
 CASES: dict[str, tuple[Any, str]] = {
     "unknown key": (
@@ -190,6 +168,28 @@ CASES: dict[str, tuple[Any, str]] = {
             "tags.measured.weight.unit = 'L': unit 'L' is [length] ** 3, but [mass] is expected "
             "(such as 'kg')"
         ),
+    ),
+    "temperature for a weight": (
+        put("tags", "measured", "weight", "unit", value="degC"),
+        "unit 'degC' is [temperature], but [mass] is expected (such as 'kg')",
+    ),
+    "temperature with a molar mass": (
+        put("tags", "assays", "glucose", "unit", value="degC"),
+        "unit 'degC' is [temperature], but [substance] / [length] ** 3 is expected",
+    ),
+    "gas that is none": (
+        lambda data: (
+            put("safety", "inputs", "power_per_volume", value=POWER)(data),
+            data["safety"]["sparge_gives_way"].append("power_per_volume"),
+        ),
+        (
+            "safety.sparge_gives_way[4] = 'power_per_volume': cannot be added up to "
+            "max_sparge_L_per_h: cho_mab_control has it in W/m^3"
+        ),
+    ),
+    "written, but no gas": (
+        put("safety", "inputs", "power_per_volume", value=POWER),
+        "safety.inputs.power_per_volume: 'power_per_volume' is no setpoint of tags.inputs",
     ),
     "mass for an amount": (
         put("tags", "assays", "glucose", "unit", value="g/L"),

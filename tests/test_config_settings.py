@@ -40,7 +40,8 @@ def test_sections_become_the_settings_of_the_rooms() -> None:
     feed, gas = found.control.feed, found.control.gas
     assert gas is not None
     assert feed.problem.decided == ("glucose_feed", "amino_feed")
-    assert feed.problem.maximise == "product_mass"
+    assert feed.problem.maximise is not None
+    assert feed.problem.maximise.output == "product_mass"
     assert [limit.hard for limit in feed.problem.limits] == [False, False, True]
     assert gas.problem.moving_states == ("oxygen", "carbon_dioxide", "alkalinity")
     assert gas.setpoints["pCO2"].at(71.9) == 60

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controllers.grid import even
 from controllers.nmpc import Nmpc
 from controllers.plan import Plan, SolveStatus
-from controllers.problem import DecidedInput, Limit, Problem
+from controllers.problem import DecidedInput, Limit, Maximise, Problem
 from controllers.situation import Situation
 from plant_models.batch_bioreactor import CONTROL, PLANT
 from plant_models.dialect import NUMPY
@@ -59,7 +60,7 @@ def optimised(volume: float, feed_max: float, guess: Floats) -> tuple[Plan, Cour
         model=CONTROL,
         inputs=(DecidedInput("feed", 0.0, feed_max, move_weight=0.0),),
         pieces=PIECES,
-        maximise="product",
+        maximise=Maximise("product"),
         limits=(Limit("biomass", None, 3.7, scale=1.0, weight=None),),
     )
     initial, p = parts(CONTROL)
@@ -70,7 +71,7 @@ def optimised(volume: float, feed_max: float, guess: Floats) -> tuple[Plan, Cour
         parameters=p,
         given=np.zeros(1),
         previous=np.zeros(1),
-        piece_h=PIECE_H,
+        steps_h=even(BATCH_H, PIECES),
         setpoints=np.zeros(0),
         guess=guess[:, None],
     )

@@ -13,7 +13,7 @@ import pytest
 
 from controllers.nmpc import Nmpc
 from controllers.plan import SolveStatus
-from controllers.problem import DecidedInput, Limit, Problem
+from controllers.problem import DecidedInput, Limit, Maximise, Problem
 from controllers.situation import Situation
 from plant_models.dialect import CASADI
 from plant_models.integrate import Simulator
@@ -259,7 +259,7 @@ def model_outputs(model: PlantModel, state: Any, u: Any) -> Floats:
 
 def test_optimiser_beats_the_recipe_from_50_h_on() -> None:
     """Both feeds in pieces of 4 h, the substrate kept on the safe side of where it runs away."""
-    pieces, piece_h = 45, 4.0
+    pieces = 45
     decided = ("sugar_feed", "phenylacetate_feed")
     problem = Problem(
         "feed",
@@ -270,26 +270,24 @@ def test_optimiser_beats_the_recipe_from_50_h_on() -> None:
         ),
         pieces=pieces,
         degree=2,
-        maximise="product_mass",
-        maximise_scale=1e6,
+        maximise=Maximise("product_mass", 1e6),
         limits=(
             Limit("substrate", None, 0.0015, 0.001, 10.0),
             Limit("phenylacetate", 300.0, 2000.0, 200.0, 1.0),
             Limit("dissolved_oxygen", 40.0, None, 10.0, 1.0),
         ),
         held_states=("weight",),
-        check_steps=250,
     )
     start = round(50 / SAMPLE_H)
     samples = np.array([control_inputs(sample) for sample in range(start, SAMPLES)])
     given = samples.reshape(pieces, -1, len(CONTROL.inputs)).mean(axis=1)
     recipe = given[:, [CONTROL.input_names.index(name) for name in decided]]
     p = np.array(CONTROL.nominal_parameters())
-    state = np.array(reduced()[start])
-    situation = Situation(0.0, state, p, given, recipe[0], piece_h, np.zeros(0), recipe)
+    state, steps_h = np.array(reduced()[start]), np.full(pieces, 4.0)
+    situation = Situation(0.0, state, p, given, recipe[0], steps_h, np.zeros(0), recipe)
     nmpc = Nmpc(problem)
     product = CONTROL.output_names.index("product_mass")
-    by_recipe = nmpc.predict(situation, recipe)[-1, product]
+    by_recipe = nmpc.predict(situation, recipe)[0, -1, product]
     plan = nmpc.solve(situation, None)
     assert by_recipe == pytest.approx(1e3 * TOTAL_KG, rel=5e-3)
     assert plan.status is SolveStatus.SOLVED

@@ -15,7 +15,7 @@ from scipy.integrate import solve_ivp
 
 from controllers.nmpc import Nmpc
 from controllers.plan import SolveStatus
-from controllers.problem import DecidedInput, Limit, Problem
+from controllers.problem import DecidedInput, Limit, Maximise, Problem
 from controllers.situation import Situation
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
 from mpc_agent.estimation.settings import EstimationSettings, Uncertainty
@@ -222,8 +222,7 @@ def test_the_optimiser_feeds_up_to_what_oxygen_allows() -> None:
         pieces=24,
         degree=2,
         defect_max=0.05,
-        maximise="mass",
-        maximise_scale=50.0,
+        maximise=Maximise("mass", 50.0),
         limits=(
             Limit("oxygen", 2.0, None, 1.0, 10.0),
             Limit("substrate", None, 0.2, 0.1, 1.0),
@@ -236,7 +235,7 @@ def test_the_optimiser_feeds_up_to_what_oxygen_allows() -> None:
             parameters=P,
             given=U,
             previous=U,
-            piece_h=0.25,
+            steps_h=np.full(24, 0.25),
             setpoints=np.zeros(0),
             guess=np.full((24, 1), 0.03),
         ),

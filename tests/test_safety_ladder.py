@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controllers.plan import no_plan
 from controllers.recipe import Recipe
 from mpc_agent.safety.ladder import Sources, choose, plan_inputs_at
 from mpc_agent.values import Origin, Plan, SolveStatus
 from tests.examples_safety import HELD, NOW_S, SETTINGS
+from tests.record_values import PASSED
 
 FEEDS = ("glucose_feed", "amino_feed")
 GASES = ("nitrogen", "carbon_dioxide", "air", "oxygen")
@@ -44,7 +46,7 @@ def plan(
         objective=0.0,
         iterations=10,
         attempts=("warm",),
-        defect=0.0,
+        checks=PASSED,
         warm=None,
         message="gave up" if status is SolveStatus.NUMERICAL_ERROR else "",
     )
@@ -115,7 +117,6 @@ SITUATIONS = (
         reason="the plan ends before now",
     ),
     Situation("plan from the future", Origin.RECIPE, usable=plan(-60.0)),
-    Situation("plan not finite", Origin.RECIPE, attempt=plan(value=nan), usable=plan(value=nan)),
     Situation("plan lacks an input", Origin.RECIPE, usable=plan(decided=("glucose_feed",))),
     Situation("never a plan", Origin.RECIPE, reason="no usable plan yet"),
     Situation("unusable plan kept as usable", Origin.RECIPE, usable=FAILED),
@@ -184,7 +185,8 @@ def test_a_plan_is_read_piece_by_piece_and_not_beyond_its_end(
 
 
 def test_a_plan_without_pieces_says_nothing() -> None:
-    assert plan_inputs_at(plan(pieces=0), NOW_S) is None
+    nothing = no_plan("feed", SolveStatus.INFEASIBLE, NOW_S)
+    assert plan_inputs_at(nothing, NOW_S) is None
     assert plan_inputs_at(plan(), nan) is None
 
 

@@ -25,7 +25,7 @@ class CheckResult:
         config: file that was checked.
         settings: what it says, when nothing is wrong.
         faults: everything that is wrong.
-        notes: what `run` will need and does not find here; no faults of the file.
+        notes: what is odd, and what `run` will need and does not find here; no faults of the file.
     """
 
     config: Path
@@ -69,7 +69,8 @@ def check_config(config: Path) -> CheckResult:
     faults = (*_start_faults(settings), *_plant_faults(settings), *_model_faults(settings))
     if faults:
         return CheckResult(config, None, faults)
-    notes = [f"{fault}; `run` needs it" for fault in missing_files(settings)]
+    notes = [str(fault) for fault in settings.notes]
+    notes += [f"{fault}; `run` needs it" for fault in missing_files(settings)]
     return CheckResult(config, settings, (), tuple(notes))
 
 
@@ -112,6 +113,8 @@ def _summary(settings: Settings) -> list[str]:
     where = getattr(driver, "endpoint", "the simulated plant in process")
     feed, gas = control.feed.problem, document.control.gas
     held = [gas] if gas else []
+    aims = [f"maximise {feed.maximise.output}"] if feed.maximise else []
+    aims += [f"reward {item.output}" for item in feed.rewarded]
     rows = (
         ("batch", f"{document.batch.id}, {document.batch.harvest_h:g} h to harvest"),
         ("model", f"{settings.model.name}, {len(settings.model.states)} states"),
@@ -119,7 +122,7 @@ def _summary(settings: Settings) -> list[str]:
         ("online", ", ".join(document.signals.online)),
         ("assays", ", ".join(document.signals.assays) or "none"),
         ("learnt", ", ".join(document.estimation.adapted) or "nothing"),
-        ("feed", f"{', '.join(feed.decided)}: maximise {feed.maximise}"),
+        ("feed", f"{', '.join(document.control.written['feed'])}: {', '.join(aims)}"),
         *(("gas", f"{', '.join(part.inputs)}: hold {', '.join(part.tracked)}") for part in held),
         ("record", str(record_file(settings))),
         ("hash", settings.config_hash),

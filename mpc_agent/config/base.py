@@ -3,7 +3,15 @@
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
 
 Item = TypeVar("Item")
 
@@ -50,6 +58,16 @@ def _ordered(pair: tuple[float, float]) -> tuple[float, float]:
 
 Interval = Annotated[tuple[float, float], Field(strict=False), AfterValidator(_ordered)]
 """`[lower, upper]`."""
+
+
+def _several(value: object) -> str:
+    return "interval" if isinstance(value, list | tuple) else "number"
+
+
+NumberOrInterval = Annotated[
+    Annotated[float, Tag("number")] | Annotated[Interval, Tag("interval")], Discriminator(_several)
+]
+"""A number, or `[lower, upper]`; what is wrong is told of the one that was meant."""
 
 Host = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:\-\[\]]+$", max_length=253)]
 Port = Annotated[int, Field(ge=0, le=65535)]

@@ -10,7 +10,7 @@ from mpc_agent.config.schema_control import ControlSection
 from mpc_agent.config.schema_general import BatchSection, ClockSection, CycleSection, ModelSection
 from mpc_agent.config.schema_safety import SafetySection
 from mpc_agent.drivers.tagmap import DriverSettings, OpcuaSettings, TagMapSettings
-from mpc_agent.drivers.units import same_unit
+from mpc_agent.drivers.units import UnitMismatchError, conversion, same_unit
 from mpc_agent.values import Mode
 from plant_models.model import PlantModel
 
@@ -117,12 +117,20 @@ def check_safety(
                 ("safety", "inputs", name, "lower"),
                 "must be 0 for a feed: it must be able to stop",
             )
-    gases = [
-        name for name in safety.inputs if name in model.inputs if name not in model.volume_flows
-    ]
+    yield from _check_sparge(safety, model)
+
+
+def _check_sparge(safety: SafetySection, model: PlantModel) -> Iterator[Finding]:
+    """Gases that the guard would have to add up."""
+    gases = [name for name in safety.inputs if _is_gas(name, model)]
     missing = [name for name in gases if name not in safety.sparge_gives_way]
     if missing:
         yield ("safety", "sparge_gives_way"), f"must name every written gas: {', '.join(missing)}"
+    for i, name in enumerate(safety.sparge_gives_way):
+        unit = model.inputs[name].unit if name in model.inputs else SPARGE_UNIT
+        if not same_unit(unit, SPARGE_UNIT):
+            text = f"cannot be added up to max_sparge_L_per_h: {model.name} has it in {unit}"
+            yield ("safety", "sparge_gives_way", i), text
     if safety.max_sparge_L_per_h is None:
         if gases:
             yield ("safety", "max_sparge_L_per_h"), f"is needed: {', '.join(gases)} are written"
@@ -132,6 +140,21 @@ def check_safety(
         if total > safety.max_sparge_L_per_h:
             text = f"is below the sum of the gases' {what} values, {total:g} L/h"
             yield ("safety", "max_sparge_L_per_h"), text
+
+
+SPARGE_UNIT = "L/h"
+"""Unit in which the sparged gases are added up."""
+
+
+def _is_gas(name: str, model: PlantModel) -> bool:
+    """Whether an input is a flow that adds no volume; power or temperature are none."""
+    if name not in model.inputs or name in model.volume_flows:
+        return False
+    try:
+        conversion(name, model.inputs[name].unit, SPARGE_UNIT)
+    except UnitMismatchError:
+        return False
+    return True
 
 
 def check_fallbacks(

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from mpc_agent.config.faults import KeyPath
 from mpc_agent.config.findings import Finding, unknown
 from mpc_agent.config.parameter_set import allowed
-from mpc_agent.config.schema_control import ControlSection, ProblemSection
+from mpc_agent.config.schema_control import ControlSection
 from mpc_agent.config.schema_estimation import SignalsSection
 from mpc_agent.config.schema_general import ModelSection, SimulationSection
 from mpc_agent.config.schema_safety import SafetySection
@@ -28,52 +28,6 @@ def check_model(section: ModelSection, model: PlantModel) -> Iterator[Finding]:
         state = model.states.get(name)
         if state is not None and not state.lower <= value <= state.upper:
             yield path, f"must be within {state.lower:g}..{state.upper:g} {state.unit}"
-
-
-def check_control_names(section: ControlSection, model: PlantModel) -> Iterator[Finding]:
-    """Inputs, outputs and states of the two problems that the model does not have."""
-    for problem, part in section.problems:
-        yield from _check_problem(("control", problem), part, model)
-    feed, gas = section.feed, section.gas
-    yield from unknown(
-        ("control", "feed", "maximise", "output"),
-        feed.maximise.output,
-        model.outputs_info,
-        f"output of {model.name}",
-    )
-    for name, value in feed.foreseen.items():
-        path: KeyPath = ("control", "feed", "foreseen", name)
-        yield from unknown(path, name, model.inputs, f"input of {model.name}")
-        known = model.inputs.get(name)
-        if name in feed.inputs:
-            yield path, "is decided, so it cannot be foreseen"
-        elif known is not None and not known.lower <= value <= known.upper:
-            yield path, f"must be within {known.lower:g}..{known.upper:g} {known.unit}"
-    for name in gas.tracked if gas else ():
-        path = ("control", "gas", "tracked", name)
-        yield from unknown(path, name, model.outputs_info, f"output of {model.name}")
-    for name in sorted(set(feed.inputs) & set(gas.inputs if gas else ())):
-        yield ("control", "gas", "inputs", name), "is already decided by control.feed"
-
-
-def _check_problem(path: KeyPath, part: ProblemSection, model: PlantModel) -> Iterator[Finding]:
-    for name in part.inputs:
-        yield from unknown((*path, "inputs", name), name, model.inputs, f"input of {model.name}")
-    for i, limit in enumerate(part.limits):
-        yield from unknown(
-            (*path, "limits", i, "output"),
-            limit.output,
-            model.outputs_info,
-            f"output of {model.name}",
-        )
-    for key, names in (
-        ("held_states", part.held_states),
-        ("guess_held_states", part.guess_held_states),
-    ):
-        for i, name in enumerate(names):
-            yield from unknown((*path, key, i), name, model.states, f"state of {model.name}")
-    if set(model.states) <= set(part.held_states):
-        yield (*path, "held_states"), "holds every state of the model: nothing can be decided"
 
 
 def check_safety_names(
@@ -179,6 +133,9 @@ def check_tags_suffice(
             for name in part.inputs:
                 path: KeyPath = ("control", problem, "inputs", name)
                 yield from unknown(path, name, written, "setpoint of tags.inputs")
+        for name in control.feed.boluses:
+            path = ("control", "feed", "boluses", name)
+            yield from unknown(path, name, written, "setpoint of tags.inputs")
     if safety is not None:
         for name in safety.inputs:
             path = ("safety", "inputs", name)

@@ -9,6 +9,13 @@ from mpc_agent.config.check_estimation import (
     check_signal_times,
     check_withdrawal,
 )
+from mpc_agent.config.check_feed import (
+    check_bolus_guard,
+    check_feed_method,
+    check_feed_names,
+    check_feed_times,
+    check_scenarios,
+)
 from mpc_agent.config.check_limits import (
     check_driver,
     check_fallbacks,
@@ -21,13 +28,13 @@ from mpc_agent.config.check_limits import (
     initial_volume_L,
 )
 from mpc_agent.config.check_names import (
-    check_control_names,
     check_model,
     check_safety_names,
     check_tag_map,
     check_tag_names,
     check_tags_suffice,
 )
+from mpc_agent.config.check_problem import check_against_guard, check_problems
 from mpc_agent.config.document import Sections
 from mpc_agent.config.faults import Fault, KeyPath, shown
 from mpc_agent.config.findings import Finding
@@ -69,6 +76,10 @@ def _findings(
             yield from check_handshake(s.tags, s.cycle, s.clock)
     if s.control:
         yield from check_limits(s.control)
+        yield from check_feed_method(s.control.feed)
+        yield from check_scenarios(s.control.feed, s.batch, s.estimation, model)
+        if s.batch:
+            yield from check_feed_times(s.control.feed, s.batch, s.cycle)
     if s.signals and s.estimation:
         yield from check_signal_times(s.signals, s.estimation)
     if s.safety and s.control and s.cycle:
@@ -91,7 +102,8 @@ def _name_findings(s: Sections, model: PlantModel, given: ParameterSet | None) -
     if s.signals:
         yield from check_signal_names(s.signals, model)
     if s.control:
-        yield from check_control_names(s.control, model)
+        yield from check_problems(s.control, model)
+        yield from check_feed_names(s.control, model)
     if s.safety:
         yield from check_safety_names(s.safety, model, s.signals)
     if s.tags:
@@ -110,5 +122,8 @@ def _limit_findings(s: Sections, model: PlantModel, recipe: Recipe | None) -> It
         yield from check_safety(s.safety, model, s.cycle, volume_L)
     if s.control and s.safety:
         yield from check_feasible(s.control, s.safety, model, volume_L)
+        yield from check_against_guard(s.control, s.safety, model)
+        if s.cycle:
+            yield from check_bolus_guard(s.control.feed, s.safety, s.cycle, model)
     if recipe is not None:
         yield from check_recipe(recipe, s.batch, s.safety, model, volume_L)

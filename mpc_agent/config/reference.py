@@ -151,7 +151,8 @@ def _list_type(arguments: tuple[Annotation, ...]) -> str:
     inner = arguments[0]
     if section_types(inner):
         return "list of sections"
-    return "number, or list of pairs" if _type(inner) == "pair of numbers" else "list of texts"
+    lists = {"pair of numbers": "number, or list of pairs", "number": "list of numbers"}
+    return lists.get(_type(inner), "list of texts")
 
 
 def _default(info: FieldInfo) -> str:

@@ -3,18 +3,20 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from controllers.recipe import Recipe
 from controllers.settings import ControlSettings
-from mpc_agent.config.build import control_settings, safety_settings
+from mpc_agent.config.build_control import control_settings
 from mpc_agent.config.build_estimation import estimation_settings
+from mpc_agent.config.build_safety import safety_settings
+from mpc_agent.config.check_soundness import soundness
 from mpc_agent.config.cross import cross_faults
 from mpc_agent.config.document import Document, Sections, read_document
 from mpc_agent.config.environment import with_environment
-from mpc_agent.config.faults import ConfigError, Fault, KeyPath, in_order, shown
+from mpc_agent.config.faults import ConfigError, Fault, KeyPath, Place, in_order, shown
 from mpc_agent.config.model_choice import chosen_model
 from mpc_agent.config.parameter_set import ParameterSet, configured_parameter_set
 from mpc_agent.config.text import ConfigText, read_config_text
@@ -41,6 +43,7 @@ class Settings:
         text: the configuration as JSON with sorted keys, recipe and parameter set included, secrets
             not: what the record keeps.
         config_hash: SHA-256 of `text`, in hexadecimal.
+        notes: what is odd, though the agent can run.
     """
 
     source: Path
@@ -54,6 +57,7 @@ class Settings:
     plant_file: Path | None
     text: str
     config_hash: str
+    notes: tuple[Fault, ...] = ()
 
     @classmethod
     def load(cls, path: Path, environment: Mapping[str, str]) -> Self:
@@ -75,7 +79,12 @@ class Settings:
         faults += cross_faults(sections, text, model, recipe, given)
         if faults or sections.document is None or recipe is None or model is None:
             raise ConfigError(in_order(faults))
-        return cls._build(path, sections.document, model, recipe, given)
+        built = cls._build(path, sections.document, model, recipe, given)
+        estimation = built.estimation
+        found = soundness(built.control, estimation.initial, estimation.parameters, text)
+        if found.faults:
+            raise ConfigError(in_order(found.faults))
+        return replace(built, notes=tuple(in_order(found.notes)))
 
     @classmethod
     def _build(
@@ -88,12 +97,19 @@ class Settings:
     ) -> Self:
         text = canonical_text(document, recipe, given)
         estimation = estimation_settings(document, model, given)
+        try:
+            control = control_settings(document, model)
+        except ValueError as error:
+            # What no check has a key for, the problems themselves refuse.
+            place = Place(str(path))
+            lines = str(error).splitlines()
+            raise ConfigError([Fault(("control",), line, place) for line in lines]) from None
         return cls(
             source=path,
             document=document,
             model=model,
             estimation=estimation,
-            control=control_settings(document, model),
+            control=control,
             safety=safety_settings(document, model, estimation.parameters),
             recipe=recipe,
             driver=_anchored(document.driver, path.parent),

@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+import pint
+
 from plant_models.units import Quantity, UnreadableUnitError, one, registry
 
 
@@ -68,13 +70,23 @@ def conversion(
         raise UnitMismatchError(f"{tag}: {error}") from error
     target = _parse(wanted)
     for molar in _molar_factors(molar_mass_g_per_mol):
-        if (source * molar if molar is not None else source).is_compatible_with(target):
+        if _fits(source, target, molar):
             return _between(source, target, molar)
     hint = "" if molar_mass_g_per_mol else _molar_hint(source, target)
     raise UnitMismatchError(
         f"{tag}: unit {given!r} is {_dimension(source)}, but {_dimension(target)} is expected "
         f"(such as {wanted!r}){hint}"
     )
+
+
+def _fits(source: Quantity, target: Quantity, molar: "Quantity | None") -> bool:
+    """Whether a unit, times a molar mass or its inverse, is of another one's dimension."""
+    if molar is None:
+        return bool(source.is_compatible_with(target))
+    try:
+        return bool((source * molar).is_compatible_with(target))
+    except pint.OffsetUnitCalculusError:
+        return False  # no molar mass makes anything of a temperature
 
 
 def _molar_factors(
@@ -112,9 +124,7 @@ def _dimension(quantity: Quantity) -> str:
 def _molar_hint(source: Quantity, target: Quantity) -> str:
     """What to add when only a molar mass is missing."""
     molar_mass = registry().Quantity(1.0, "g/mol")
-    if (source / molar_mass).is_compatible_with(target) or (source * molar_mass).is_compatible_with(
-        target
-    ):
+    if _fits(source, target, 1 / molar_mass) or _fits(source, target, molar_mass):
         return "; give molar_mass_g_per_mol to convert between mass and amount of substance"
     return ""
 

@@ -290,7 +290,7 @@ class ExtendedKalmanFilter:
         known = len(estimate.mean)
         z[:known] = self.coordinates.from_natural(estimate.mean)
         z = np.clip(z + step, self.coordinates.lower, self.coordinates.upper)
-        return z[: self.states], self.coordinates.parameter_values(z)
+        return z[: self.states].copy(), self.coordinates.parameter_values(z)
 
     def parameters(self, belief: Belief) -> Floats:
         """All parameters of the model, the learnt ones as believed, shape (parameters,)."""

@@ -15,8 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
-import numpy as np
-
 from controllers.recipe import Recipe
 from mpc_agent.safety.settings import SafetySettings
 from mpc_agent.values import Origin, Plan
@@ -64,13 +62,7 @@ class Choice:
 
 def plan_inputs_at(plan: Plan, time_s: float) -> dict[str, float] | None:
     """The decided inputs of a plan at a time, None before its start and from its end on."""
-    elapsed_h = (time_s - plan.solved_at_s) / HOUR_S
-    piece = int(np.searchsorted(plan.grid_h, elapsed_h, side="right"))
-    if not elapsed_h >= 0.0 or piece >= len(plan.grid_h):
-        return None
-    return {
-        name: float(value) for name, value in zip(plan.decided, plan.inputs[piece], strict=True)
-    }
+    return plan.inputs_at((time_s - plan.solved_at_s) / HOUR_S)
 
 
 def choose(sources: Sources, now_s: float, settings: SafetySettings) -> Choice:

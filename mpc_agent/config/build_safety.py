@@ -1,15 +1,10 @@
-"""From sections of plain values to what the rooms of the agent are built from."""
+"""From the safety section to what guard, ladder and mode machine are built from."""
 
 from collections.abc import Mapping
 from math import hypot, inf
 
-import numpy as np
-
-from controllers.problem import DecidedInput, Limit, Problem, Tracked
-from controllers.settings import ControlSettings, FeedSettings, GasSettings, Schedule
 from mpc_agent.config.check_limits import initial_volume_L
 from mpc_agent.config.document import Document
-from mpc_agent.config.schema_control import GasSection, ProblemSection, TrackedSection
 from mpc_agent.config.schema_safety import GuardedInputSection
 from mpc_agent.safety.settings import (
     BalanceSettings,
@@ -18,87 +13,6 @@ from mpc_agent.safety.settings import (
     SafetySettings,
 )
 from plant_models.model import PlantModel
-
-
-def control_settings(document: Document, model: PlantModel) -> ControlSettings:
-    """The optimal control problems."""
-    feed, gas = document.control.feed, document.control.gas
-    feed_problem = Problem(
-        name="feed",
-        model=model,
-        inputs=_decided(feed),
-        pieces=feed.pieces,
-        degree=feed.degree,
-        maximise=feed.maximise.output,
-        maximise_scale=feed.maximise.scale,
-        limits=_limits(feed),
-        held_states=feed.held_states,
-        guess_held=feed.guess_held_states,
-        check_steps=feed.check_steps,
-        defect_max=feed.defect_max,
-    )
-    return ControlSettings(
-        feed=FeedSettings(
-            feed_problem, feed.interval_s, feed.after_samples, feed.from_h, feed.foreseen
-        ),
-        gas=None if gas is None else _gas_settings(gas, model),
-    )
-
-
-def _gas_settings(gas: GasSection, model: PlantModel) -> GasSettings:
-    """The tracking problem."""
-    problem = Problem(
-        name="gas",
-        model=model,
-        inputs=_decided(gas),
-        pieces=gas.pieces,
-        degree=gas.degree,
-        tracked=tuple(
-            Tracked(output=name, weight=item.weight, scale=item.scale)
-            for name, item in gas.tracked.items()
-        ),
-        limits=_limits(gas),
-        held_states=gas.held_states,
-        guess_held=gas.guess_held_states,
-        check_steps=gas.check_steps,
-        defect_max=gas.defect_max,
-    )
-    setpoints = {name: _schedule(item) for name, item in gas.tracked.items()}
-    return GasSettings(problem, gas.piece_s, setpoints)
-
-
-def _decided(part: ProblemSection) -> tuple[DecidedInput, ...]:
-    return tuple(
-        DecidedInput(
-            name=name,
-            lower=item.lower,
-            upper=item.upper,
-            move_weight=item.move_weight,
-            effort_weight=item.effort_weight,
-            max_move=item.max_move,
-        )
-        for name, item in part.inputs.items()
-    )
-
-
-def _limits(part: ProblemSection) -> tuple[Limit, ...]:
-    return tuple(
-        Limit(
-            output=item.output,
-            lower=item.lower,
-            upper=item.upper,
-            scale=item.scale,
-            weight=item.weight,
-            margin=item.margin_deviations,
-            margin_max=inf if item.margin_max is None else item.margin_max,
-        )
-        for item in part.limits
-    )
-
-
-def _schedule(item: TrackedSection) -> Schedule:
-    hours, values = zip(*item.setpoint, strict=True)
-    return Schedule(np.array(hours, dtype=np.float64), np.array(values, dtype=np.float64))
 
 
 def safety_settings(
@@ -116,8 +30,8 @@ def safety_settings(
         other_liquids=tuple(name for name in model.volume_flows if name not in feeds),
         safe_inputs={name: item.safe for name, item in inputs.items()},
         fallbacks={
-            name: FallbackSettings(tuple(part.inputs), age.fresh_s, age.hold_s)
-            for name, part in control.problems
+            name: FallbackSettings(written, age.fresh_s, age.hold_s)
+            for name, written in control.written.items()
             if (age := times[name]) is not None
         },
         period_s=document.cycle.period_s,

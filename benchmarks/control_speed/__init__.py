@@ -1,0 +1,1 @@
+"""How fast the optimiser is, beside do-mpc on the very same problems."""

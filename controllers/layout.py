@@ -1,0 +1,106 @@
+"""Where things lie in a program's vectors: indices, so that no reader needs to know the order."""
+
+from dataclasses import dataclass
+
+import casadi as ca
+import numpy as np
+
+from controllers.arrays import Floats, Places
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Places in the decision vector; what scenarios share has the same place in each.
+
+    Attributes:
+        states: scaled states at the points of the pieces, (scenarios, pieces, points, states).
+        inputs: scaled decided inputs, (scenarios, pieces, inputs).
+        slacks: violations of the limits' sides, (scenarios, pieces, sides).
+        boluses: litres poured at the starts of the pieces, (scenarios, pieces, boluses).
+        before: copies of the inputs of the piece before, (scenarios, pieces, inputs or none).
+        stretch: by how much all pieces are stretched, (none or 1,).
+        worst: the worst scenario's cost, (none or 1,).
+    """
+
+    states: Places
+    inputs: Places
+    slacks: Places
+    boluses: Places
+    before: Places
+    stretch: Places
+    worst: Places
+
+    @property
+    def size(self) -> int:
+        """Length of the decision vector."""
+        return 1 + max(int(places.max()) for places in self.tables if places.size)
+
+    @property
+    def tables(self) -> tuple[Places, ...]:
+        """Every table of places."""
+        return (
+            self.states, self.inputs, self.slacks, self.boluses, self.before,
+            self.stretch, self.worst,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Places in the constraint vector.
+
+    Attributes:
+        equations: the model's equations, zero, (scenarios, pieces, equations).
+        moves: changes of the inputs that have a limit, scaled, (scenarios, pieces, limited).
+        totals: sums of inputs, (scenarios, pieces, totals).
+        sides: slackened outputs in units of the limits' scales, (scenarios, pieces, sides).
+        worst: the worst cost less each scenario's, not negative, (none or scenarios,).
+    """
+
+    equations: Places
+    moves: Places
+    totals: Places
+    sides: Places
+    worst: Places
+
+    @property
+    def tables(self) -> tuple[Places, ...]:
+        """Every table of places."""
+        return self.equations, self.moves, self.totals, self.sides, self.worst
+
+    @property
+    def size(self) -> int:
+        """Length of the constraint vector."""
+        return 1 + max(int(places.max()) for places in self.tables if places.size)
+
+
+def put(vector: Floats, places: Places, table: Floats | float) -> None:
+    """Write a table into a vector; where scenarios share a place, the first one's value counts."""
+    if len(places) == 1:
+        vector[places] = table
+    else:
+        vector[places[::-1]] = np.broadcast_to(table, places.shape)[::-1]
+
+
+class Collector:
+    """Collects symbols or expressions and tells the places they get."""
+
+    def __init__(self) -> None:
+        self._parts: list[ca.SX] = []
+        self._size = 0
+
+    def add(self, part: ca.SX) -> Places:
+        """Append a column; gives its places, shape (length,)."""
+        places = np.arange(self._size, self._size + part.numel())
+        self._parts.append(part)
+        self._size += part.numel()
+        return places
+
+    def new(self, name: str, length: int) -> tuple[ca.SX, Places]:
+        """Append a new symbol; gives it and its places."""
+        symbol = ca.SX.sym(name, length)
+        return symbol, self.add(symbol)
+
+    @property
+    def vector(self) -> ca.SX:
+        """Everything collected, in one column."""
+        return ca.vertcat(*self._parts)

@@ -1,0 +1,88 @@
+"""Points to begin a solve from: the last plan's on a new grid, and a simulated guess."""
+
+import numpy as np
+
+from controllers.arrays import Floats, Places
+from controllers.layout import put
+from controllers.plan import WarmStart
+from controllers.problem import Problem
+from controllers.solvers import Start
+from controllers.transcription import Program, input_scales, state_scales
+
+LEAST_STRETCH = 1e-3
+"""How short a horizon may become before the bounds of the harvest say what is right."""
+
+
+def shifted(program: Program, warm: WarmStart, elapsed_h: float, steps_h: Floats) -> Start:
+    """The last point read on the new grid: states interpolated, the rest piece by piece.
+
+    Args:
+        program: whose vectors they are.
+        warm: last point.
+        elapsed_h: hours since then.
+        steps_h: lengths of the new pieces, shape (pieces,).
+    """
+    layout, rows = program.layout, program.rows
+    stretch = 1.0
+    if layout.stretch.size:
+        stretch = max((warm.steps_h.sum() - elapsed_h) / steps_h.sum(), LEAST_STRETCH)
+        steps_h = steps_h * stretch
+    old_edges, new_edges = _edges(warm.steps_h), _edges(steps_h) + elapsed_h
+    old_h = (old_edges[:-1, None] + warm.steps_h[:, None] * program.point_times).ravel()
+    new_h = (new_edges[:-1, None] + steps_h[:, None] * program.point_times).ravel()
+    middle_h = 0.5 * (new_edges[:-1] + new_edges[1:])
+    last = len(steps_h) - 1
+    piece = np.clip(np.searchsorted(old_edges, middle_h, side="right") - 1, 0, last)
+
+    def read(vector: Floats) -> Floats:
+        moved = vector.copy()
+        courses = vector[layout.states]
+        scenarios, pieces, points, states = courses.shape
+        flat = courses.reshape(scenarios, pieces * points, states)
+        interpolated = [[np.interp(new_h, old_h, column) for column in course.T] for course in flat]
+        put(moved, layout.states, np.swapaxes(interpolated, 1, 2).reshape(courses.shape))
+        for places in (layout.inputs, layout.slacks, layout.boluses, layout.before):
+            _by_piece(moved, vector, places, piece)
+        return moved
+
+    multipliers = warm.constraint_multipliers.copy()
+    for places in (rows.equations, rows.moves, rows.totals, rows.sides):
+        _by_piece(multipliers, warm.constraint_multipliers, places, piece)
+    decision = read(warm.decision)
+    decision[layout.stretch] = stretch
+    return Start(decision, read(warm.bound_multipliers), multipliers)
+
+
+def _edges(steps_h: Floats) -> Floats:
+    return np.concatenate([[0.0], np.cumsum(steps_h)])
+
+
+def _by_piece(moved: Floats, vector: Floats, places: Places, piece: Places) -> None:
+    """Each new piece's entries are those of the old piece in which its middle lies."""
+    if places.size:
+        put(moved, places, vector[places][:, piece])
+
+
+def simulated_start(
+    problem: Problem, program: Program, points: Floats, inputs: Floats, boluses: Floats
+) -> Start:
+    """A guess's inputs with the states that they lead to; no multipliers.
+
+    Args:
+        problem: for the scales.
+        program: whose vectors they are.
+        points: simulated states, shape (scenarios, pieces, points, states of the model).
+        inputs: decided inputs, shape (pieces, decided).
+        boluses: litres, shape (pieces, boluses).
+    """
+    layout = program.layout
+    decision = np.zeros(layout.size)
+    moving = [problem.model.state_names.index(name) for name in problem.moving_states]
+    put(decision, layout.states, np.nan_to_num(points[..., moving] / state_scales(problem)))
+    scaled = inputs / input_scales(problem)
+    put(decision, layout.inputs, scaled)
+    if layout.before.size:
+        put(decision, layout.before, scaled)
+    put(decision, layout.boluses, boluses)
+    decision[layout.stretch] = 1.0
+    return Start(decision, np.zeros(layout.size), np.zeros(program.rows.size))
