@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-services test-long bench bench-organisms bench-batches bench-optima bench-filter bench-consistency format lock image clean
+.PHONY: help setup demo test test-services test-long bench bench-organisms bench-batches bench-optima bench-control bench-quality bench-filter bench-consistency format lock image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,12 @@ bench-batches: setup ## measure many batches at once against SciPy and CVODES
 
 bench-consistency: setup ## the filter on batches from its own prior: NEES and NIS (five minutes)
 	$(BIN)/python -m benchmarks.consistency
+
+bench-control: setup ## the optimiser's speed beside do-mpc's (needs do-mpc: pip install --group benchmarks)
+	$(BIN)/python -m benchmarks.control_speed
+
+bench-quality: setup ## what estimation, adaptation and structure cost the demo's batches (an hour)
+	$(BIN)/python -m benchmarks.control_quality --variants agent perfect nominal recipe --seeds 1 2 3 4
 
 bench-optima: setup ## optima of the literature, plans integrated again (one minute)
 	$(BIN)/python -m benchmarks.literature

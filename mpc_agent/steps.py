@@ -118,6 +118,8 @@ def _situated(
     readings: Readings,
 ) -> Situated:
     batch_h = rooms.hours(readings.read_at_s)
+    problem = rooms.feed.problem
+    liquids = set(problem.model.volume_flows) & {item.name for item in problem.inputs}
     return Situated(
         time_s=readings.read_at_s,
         batch_h=batch_h,
@@ -126,6 +128,7 @@ def _situated(
         inputs=measurement.inputs,
         setpoints={**memory.confirmed, **readings.setpoints},
         limits=memory.limits,
+        fed_L=sum(memory.ledger.total_L(name) for name in liquids),
     )
 
 
