@@ -11,15 +11,13 @@ from typing import Any
 import casadi
 import numpy as np
 
+from benchmarks.literature import do_mpc_problem
 from benchmarks.rivals.do_mpc_control import SOLVED, Answer
 from benchmarks.rivals.do_mpc_statement import do_mpc
 from benchmarks.rivals.task import Floats
 from controllers.problem import (
-    DecidedInput,
-    Limit,
     Method,
     Problem,
-    Rewarded,
     Scenarios,
 )
 from controllers.situation import Course as Scenario
@@ -32,19 +30,7 @@ PIECES, STEP_H = 20, 1.0
 YIELDS, FEEDS = (0.5, 0.4, 0.3), (200.0, 220.0, 180.0)
 """What the example's robust variant takes `Y_x` and `S_in` to be, in all combinations."""
 
-PROBLEM = Problem(
-    name="batch_reactor",
-    model=CONTROL,
-    inputs=(DecidedInput("feed", 0.0, 0.2, move_weight=1.0),),
-    pieces=PIECES,
-    degree=2,
-    elements=2,
-    rewarded=(Rewarded("product", 1.0),),
-    limits=(
-        Limit("biomass", None, 3.7, scale=1.0, weight=None),
-        Limit("product", None, 3.0, scale=1.0, weight=None),
-    ),
-)
+PROBLEM = do_mpc_problem()
 """The example in our words; what it rewards at the start of a plan, where nothing can be changed,
 is left out."""
 
