@@ -152,15 +152,28 @@ ADVICE: Mapping[Judgement, tuple[str, Severity, str]] = {
             "sample soon to confirm; check probes and feeds, and look for contamination."
         ),
     ),
+    Judgement.JUMPED: (
+        "PARAMETER_JUMPED",
+        Severity.ALARM,
+        (
+            "{channel} has changed suddenly{moved}: that alone explains several values that the "
+            "gates refused, and the estimate follows. Look for the cause, such as antifoam or a "
+            "fouled sparger where oxygen transfer is concerned."
+        ),
+    ),
 }
 """Code, severity and text of each judgement: what it means and what to do."""
 
 
-def judgement_events(estimate: Estimate) -> Iterator[Event]:
-    """What the filter decided in this cycle about signals and about itself."""
+def judgement_events(settings: EstimationSettings, estimate: Estimate) -> Iterator[Event]:
+    """What the filter decided in this cycle about signals, parameters and itself."""
     for decided in estimate.decided:
         code, severity, text = ADVICE[decided.judgement]
-        yield Event(code, severity, text.format(channel=decided.channel))
+        name, moved = decided.channel, ""
+        if decided.moved is not None:
+            before, after = decided.moved
+            moved = f", {before:.4g} -> {_valued(settings, name, after)}"
+        yield Event(code, severity, text.format(channel=name, moved=moved))
 
 
 def move_events(settings: EstimationSettings, estimate: Estimate) -> Iterator[Event]:

@@ -91,6 +91,7 @@ COUNTERS: Mapping[str, Described] = {
     "signal_suspicions": Described("Signals and assays that became suspects.", ("tag",)),
     "gate_reopenings": Described("Estimates found wrong by a signal or assay.", ("tag",)),
     "estimator_resets": Described("Estimates that began anew from the lab."),
+    "parameter_jumps": Described("Learnt parameters found to have changed suddenly.", ("name",)),
     "readback_mismatch": Described("Setpoints that the plant did not confirm.", ("mv",)),
     "audit_writes": Described("Commits to the record, ok or failed.", ("result",)),
 }
@@ -100,6 +101,7 @@ JUDGED: Mapping[Judgement, str] = {
     Judgement.SUSPECT: "signal_suspicions",
     Judgement.REOPENED: "gate_reopenings",
     Judgement.RESET: "estimator_resets",
+    Judgement.JUMPED: "parameter_jumps",
 }
 """The counter of each judgement; one that ends another needs none."""
 
@@ -179,6 +181,8 @@ class Metrics:
         for tag in self._channels:
             for name in (JUDGED[Judgement.SUSPECT], JUDGED[Judgement.REOPENED]):
                 self._counters[name].labels(tag)
+        for item in header.adapted:
+            self._counters[JUDGED[Judgement.JUMPED]].labels(item.name)
         for mode in Mode:
             self._gauges["mode"].labels(mode).set(0)
 

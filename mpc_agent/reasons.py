@@ -63,7 +63,7 @@ def events_of(
         *(event for key, event in troubles.items() if key not in memory.told),
         *reliefs(memory.told, troubles),
         *over_events(memory.told, troubles),
-        *judgement_events(estimate),
+        *judgement_events(settings, estimate),
         *sample_events(estimate, book),
         *dose_events(estimate, book, rooms.inoculated_at_s),
         *move_events(settings, estimate),

@@ -237,14 +237,23 @@ class Judgement(StrEnum):
     """The channel disagreed for long and nothing else contradicts it: the filter was wrong."""
     RESET = "RESET"
     """The filter had diverged and began anew from the lab's sample."""
+    JUMPED = "JUMPED"
+    """The parameter changed suddenly: that alone explains what several gates refused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """One judgement: about a signal or assay, or with an empty name about the whole filter."""
+    """One judgement: about a signal or assay, or with an empty name about the whole filter.
+
+    Attributes:
+        judgement: what was decided.
+        channel: signal or assay; for JUMPED the learnt parameter.
+        moved: for JUMPED the parameter before and after, in its unit.
+    """
 
     judgement: Judgement
     channel: str = ""
+    moved: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

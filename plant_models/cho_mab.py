@@ -148,6 +148,15 @@ _CONTROL_PARAMETERS = {
     "H_CO2": _kinetic(
         "mmol/L/atm", "carbon dioxide solubility at 37 degC", 23.3, _GENERAL_KNOWLEDGE
     ),
+    "largest_air": Parameter(
+        "L/h", "air flow that oxygen_reserve counts with", 336.0, 0.1, 2000.0, 0.0, _OURS
+    ),
+    "largest_oxygen": Parameter(
+        "L/h", "oxygen flow that oxygen_reserve counts with", 840.0, 0.0, 2000.0, 0.0, _OURS
+    ),
+    "least_oxygen": Parameter(
+        "percent", "dissolved oxygen that oxygen_reserve counts with", 30.0, 0.0, 100.0, 0.0, _OURS
+    ),
     "vessel_diameter": _kinetic("m", "inner diameter of the vessel", 1.20, _OURS),
     "feed_alkalinity": _fixed("mmol/L", "strong-ion difference of the feeds", 10.0, _OURS),
     "glucose_feed_osmolytes": _fixed("mmol/L", "inert osmolytes in the glucose feed", 400.0, _OURS),
@@ -216,6 +225,11 @@ _FULL_OUTPUTS = {
     ),
     "respiratory_quotient": Output(
         "mmol/mmol", "carbon dioxide over oxygen by the gas balance, not the cells' own", "online"
+    ),
+    "oxygen_reserve": Output(
+        "mmol/L/h",
+        "what the largest flows of air and oxygen could transfer at the least dissolved oxygen, "
+        "minus unlimited uptake: what is left of the vessel's capacity",
     ),
 }
 
@@ -333,6 +347,21 @@ class GasRates(NamedTuple):
     carbon_dioxide_production: Scalar
     carbon_dioxide_stripping: Scalar
     gas: Sparge
+
+
+def _oxygen_reserve(x: Any, u: Any, p: Any, xp: Maths) -> Scalar:
+    """What the vessel could transfer at the least dissolved oxygen, minus what the cells want.
+
+    Neither what is sparged nor what is dissolved now matters: a culture that is short of oxygen has
+    no reserve.
+    """
+    dissolved = AIR_OXYGEN * p.H_O2 * p.least_oxygen / xp.quantity(100.0, "percent/atm")
+    nothing = xp.quantity(0.0, "L/h")
+    most = u._replace(
+        air=p.largest_air, oxygen=p.largest_oxygen, carbon_dioxide=nothing, nitrogen=nothing
+    )
+    rates = _gas_rates(x._replace(oxygen=dissolved), most, p, xp)
+    return rates.oxygen_transfer - p.q_O2 * x.viable_cells
 
 
 def _gas_rates(x: Any, u: Any, p: Any, xp: Maths) -> GasRates:
@@ -471,6 +500,7 @@ def _full_outputs(x: Any, u: Any, p: Any, xp: Maths) -> Any:
         respiratory_quotient=respiratory_quotient(
             exchange.carbon_dioxide_stripping, exchange.oxygen_transfer, xp
         ),
+        oxygen_reserve=_oxygen_reserve(x, u, p, xp),
     )
 
 

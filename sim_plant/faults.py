@@ -27,6 +27,7 @@ class FaultKind(StrEnum):
     LAB_OUTLIER = "lab_outlier"
     LAB_LATE = "lab_late"
     LAB_MISSING = "lab_missing"
+    PARAMETER_CHANGED = "parameter_changed"
 
 
 class Target(StrEnum):
@@ -36,6 +37,7 @@ class Target(StrEnum):
     PUMP = "pump"
     GAS = "gas"
     ASSAY = "assay"
+    PARAMETER = "parameter"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,12 @@ FAULT_TYPES: Final[Mapping[FaultKind, FaultType]] = {
         "results of samples drawn then come late", Target.ASSAY, "factor on the delay"
     ),
     FaultKind.LAB_MISSING: FaultType("results of samples drawn then never come", Target.ASSAY),
+    FaultKind.PARAMETER_CHANGED: FaultType(
+        "the plant itself is another one and nothing shows it: antifoam or a fouled sparger halve "
+        "k_kLa",
+        Target.PARAMETER,
+        "factor",
+    ),
 }
 
 
@@ -98,7 +106,8 @@ class Fault(Section):
     """What goes wrong."""
 
     target: str
-    """Probe, pump, gas or assay of this plant, by the name of the model's output or input."""
+    """Probe, pump, gas or assay of this plant, by the name of the model's output or input, or a
+    parameter of the model."""
 
     from_h: Annotated[float, Field(ge=0)]
     """When it begins, hours since inoculation."""
@@ -119,6 +128,8 @@ class Fault(Section):
             raise ValueError(f"{self.kind} has no size")
         if self.size < 0.0 and self.kind in _NOT_NEGATIVE:
             raise ValueError(f"the size of {self.kind} ({known.size}) cannot be negative")
+        if self.kind is FaultKind.PARAMETER_CHANGED and not self.size > 0.0:
+            raise ValueError(f"the size of {self.kind} ({known.size}) must be above zero")
         return self
 
     def active(self, time_h: float) -> bool:

@@ -43,6 +43,8 @@ def fault_targets(settings: "PlantSettings", target: Target) -> tuple[str, ...]:
             return tuple(name for name, actuator in actuators if actuator.pumps)
         case Target.GAS:
             return tuple(name for name, actuator in actuators if actuator.kind == "gas")
+        case Target.PARAMETER:
+            return model_of(settings.model).parameter_names
         case _:
             return tuple(settings.assays)
 

@@ -152,7 +152,7 @@ class SimulatedPlant:
         filling = self._filling.of(self._reactor)
         setpoints = self._unit.tick(self.time_s, time_h, self._probes, filling)
         self._actuators.follow(setpoints, time_h)
-        self._reactor.advance(self._actuators.delivered)
+        self._reactor.advance(self._actuators.delivered, time_h)
         self._ticks += 1
         self._observe()
 

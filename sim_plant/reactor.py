@@ -14,6 +14,7 @@ from plant_models.model import PlantModel
 from plant_models.stepper import Stepper
 from sim_plant.drifts import Drifts
 from sim_plant.errors import PlantError
+from sim_plant.faults import active_faults, faults_of
 from sim_plant.mixing import Mixing
 from sim_plant.section import TICK_S
 from sim_plant.settings import PlantSettings
@@ -91,7 +92,9 @@ class Reactor:
         self._drifts = drifts
         self._stepper = Stepper(model, step_h, settings.steps_per_tick or substeps(model, step_h))
         self.state: Floats = np.array([culture.initial[name] for name in model.state_names])
-        self._parameters = np.array([culture.parameters[name] for name in model.parameter_names])
+        self._sound = np.array([culture.parameters[name] for name in model.parameter_names])
+        self._parameters = self._sound.copy()
+        self._faults = faults_of(settings.faults, "parameter_")
         self._mixing = Mixing(model, self._parameters)
         self._evaporated_L = settings.vessel.evaporation_L_per_h * step_h
         self._least = np.array(
@@ -109,14 +112,19 @@ class Reactor:
         self._set(delivered)
         self.outputs = self._outputs_now()
 
-    def advance(self, delivered: list[float]) -> None:
+    def advance(self, delivered: list[float], time_h: float) -> None:
         """One tick with what the actuators deliver (in their order, before the pumps' gains).
+
+        Args:
+            delivered: by each actuator.
+            time_h: hours since inoculation when the tick begins.
 
         Raises:
             PlantError: the numbers broke down, for a plant is never run on with invented ones; or
                 the vessel ran dry.
         """
         self._set(delivered)
+        self._change(time_h)
         self._drifts.act(self.inputs)
         if self._evaporated_L:
             self.state = self._mixing.diluted(self.state, -self._evaporated_L)
@@ -149,6 +157,14 @@ class Reactor:
         """
         for (row, gain, least), value in zip(self._rows, delivered, strict=True):
             self.inputs[row] = max(value * gain, least)
+
+    def _change(self, time_h: float) -> None:
+        """Let faults change what the plant is; the parameters are its own again after them."""
+        if not self._faults:
+            return
+        self._parameters[:] = self._sound
+        for fault in active_faults(self._faults, time_h):
+            self._parameters[self._model.parameter_names.index(fault.target)] *= fault.size
 
     def _outputs_now(self) -> Floats:
         vector = self._model.output_vector(self.state, self.inputs, self._parameters, NUMPY)

@@ -78,6 +78,7 @@ def run_batch(
     plant: SimulatedPlant | None = None,
     *,
     settings: Settings | None = None,
+    engines: Engines | None = None,
     cycles: int | None = None,
     follow: Callable[[CycleRecord], None] = lambda record: None,
 ) -> Batch:
@@ -87,6 +88,7 @@ def run_batch(
         folder: where the record is or will be.
         plant: the plant; a new one when left out.
         settings: the demo's when left out.
+        engines: filter and optimisers of these settings; the demo's when left out.
         cycles: stop after so many.
         follow: told of every finished cycle.
     """
@@ -104,7 +106,8 @@ def run_batch(
             if len(records) == cycles:
                 stop.set()
 
-        run = await prepare(settings, demo_engines(), driver, clock, folder / RECORD)
+        built = engines or demo_engines()
+        run = await prepare(settings, built, driver, clock, folder / RECORD)
         try:
             memory = await run_agent(run, clock, stop, Health(run.period_s), note)
         finally:

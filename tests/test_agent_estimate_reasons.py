@@ -134,11 +134,17 @@ def test_digits_are_those_that_mean_something(value: float, deviation: float, te
 @pytest.mark.parametrize("judgement", Judgement)
 def test_every_judgement_is_told_with_what_it_means(judgement: Judgement) -> None:
     channel = "" if judgement is Judgement.RESET else "capacitance"
-    (event,) = judgement_events(estimate(decided=(Decided(judgement, channel),)))
+    (event,) = judgement_events(SETTINGS, estimate(decided=(Decided(judgement, channel),)))
     assert event.code == ADVICE[judgement][0]
     assert event.severity is (Severity.EVENT if judgement is Judgement.TRUSTED else Severity.ALARM)
     assert channel in event.text
     assert "{" not in event.text
+
+
+def test_a_jump_tells_the_parameter_before_and_after() -> None:
+    jumped = Decided(Judgement.JUMPED, "mu_max", (0.04, 0.02))
+    (event,) = judgement_events(SETTINGS, estimate(decided=(jumped,)))
+    assert "mu_max has changed suddenly, 0.04 -> 0.02 1/h:" in event.text
 
 
 def test_moves_are_one_event_with_units() -> None:

@@ -254,16 +254,14 @@ def test_scenarios_lie_where_it_matters_and_mean_what_is_expected(
     nmpc, kalman, model = rooms.feed, rooms.kalman, rooms.feed.problem.model
     situation = feed_situation(nmpc, rooms.control.feed, rooms.recipe, last.estimate, now, None)
     # Known a little badly: what glucose consumption depends on. Known badly: what no limit reads.
-    factor = factor_of(rooms, {0: {"m_glc": 0.1}, 5: {"k_kLa": 0.5}})
+    factor = factor_of(rooms, {0: {"m_glc": 0.1}, 5: {"RQ": 0.5}})
     estimate = replace(last.estimate, factor=factor)
     courses = scenarios(nmpc, kalman, estimate, situation, Uncertainty(1, 2.0))
     assert [course.share for course in courses] == pytest.approx([0.75, 0.125, 0.125])
-    m_glc, k_kla = (model.parameter_names.index(name) for name in ("m_glc", "k_kLa"))
+    m_glc, rq = (model.parameter_names.index(name) for name in ("m_glc", "RQ"))
     ratios = [course.parameters[m_glc] / now.parameters[m_glc] for course in courses]
     assert ratios == pytest.approx([1.0, np.exp(0.2), np.exp(-0.2)])
-    assert [course.parameters[k_kla] for course in courses] == pytest.approx(
-        [now.parameters[k_kla]] * 3
-    )
+    assert [course.parameters[rq] for course in courses] == pytest.approx([now.parameters[rq]] * 3)
     # The shares give back the variance that was put in.
     variance = sum(course.share * np.log(r) ** 2 for course, r in zip(courses, ratios, strict=True))
     assert variance == pytest.approx(0.1**2)

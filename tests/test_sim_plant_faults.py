@@ -34,7 +34,8 @@ def test_every_kind_says_what_it_means_and_can_be_built(kind: FaultKind) -> None
     targets = fault_targets(plant_settings(), known.target)
     assert targets
     for target in targets:
-        small = Fault(kind=kind, target=target, from_h=1.0, to_h=2.0)
+        size = 0.5 if known.size else 0.0
+        small = Fault(kind=kind, target=target, size=size, from_h=1.0, to_h=2.0)
         assert plant_settings(faults=(small,)).faults == (small,)
         assert [small.active(hour) for hour in (0.9, 1.0, 1.9, 2.0)] == [False, True, True, False]
 
@@ -173,6 +174,27 @@ def test_lost_gas_is_shown_and_comes_back() -> None:
     assert faulty.tag("Air.WorkingSetpoint").value == pytest.approx(5.6)
     advance(faulty, 0.3)
     assert faulty.tag("Air.Actual").value == pytest.approx(5.6, rel=1e-3)
+
+
+def test_a_parameter_changes_and_nothing_shows_it() -> None:
+    every = TruthSettings(every_s=10.0)
+    healthy, faulty = pair(fault("parameter_changed", "k_kLa", 0.5), truth=every)
+    advance(healthy, 0.5 + 10 / 3600)
+    advance(faulty, 0.5 + 10 / 3600)
+    uptakes = [plant.truth.output("oxygen_uptake_rate")[-1] for plant in (healthy, faulty)]
+    assert 0.5 < uptakes[1] / uptakes[0] < 0.6, "the film is one of two resistances"
+    assert faulty.tag("Air.Actual") == healthy.tag("Air.Actual")
+    advance(healthy, 0.6)
+    advance(faulty, 0.6)
+    last = [plant.truth.output("dissolved_oxygen") for plant in (healthy, faulty)]
+    assert last[1][-200:].min() < last[0].min() - 1
+    assert faulty.culture == healthy.culture, "it is its own again"
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0])
+def test_a_parameter_is_multiplied_by_a_positive_factor(size: float) -> None:
+    with pytest.raises(ValueError, match=r"parameter_changed \(factor\)"):
+        fault("parameter_changed", "k_kLa", size)
 
 
 @pytest.mark.parametrize("cells", [10.0, 20.0, 30.0])

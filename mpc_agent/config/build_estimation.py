@@ -38,7 +38,7 @@ def estimation_settings(
         ),
         assays=tuple(_signal(name, item) for name, item in signals.assays.items()),
         adapted=tuple(
-            AdaptedParameter(name, item.initial, item.drift, item.lower, item.upper)
+            AdaptedParameter(name, item.initial, item.drift, item.lower, item.upper, item.sudden)
             for name, item in section.adapted.items()
         ),
         max_rewind_h=section.max_rewind_h,

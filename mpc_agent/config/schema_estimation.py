@@ -126,6 +126,13 @@ class AdaptedSection(Section):
     drift_per_sqrt_h: NotNegative | None = None
     """Process noise per square root of an hour, in the parameter's unit; for bounds that reach zero
     or below."""
+    relative_jump: Positive | None = None
+    """Relative size of a sudden change: 0.7, a factor of two either way, is what antifoam or a
+    fouled sparger make of the oxygen transfer. When gates refuse at least two values and a change
+    of up to twice this explains them all, it is believed. Null: it only drifts. For bounds above
+    zero."""
+    jump: Positive | None = None
+    """The same in the parameter's unit; for bounds that reach zero or below."""
     lower: float
     """Smallest value approved, in the parameter's unit."""
     upper: float
@@ -135,8 +142,8 @@ class AdaptedSection(Section):
     def _fits(self) -> "AdaptedSection":
         if self.lower >= self.upper:
             raise ValueError(f"lower, {self.lower:g}, must be below upper, {self.upper:g}")
-        relative = ("relative_deviation", "relative_drift_per_sqrt_h")
-        absolute = ("deviation", "drift_per_sqrt_h")
+        relative = ("relative_deviation", "relative_drift_per_sqrt_h", "relative_jump")
+        absolute = ("deviation", "drift_per_sqrt_h", "jump")
         right, wrong = (relative, absolute) if self.lower > 0 else (absolute, relative)
         given = [name for name in wrong if getattr(self, name) is not None]
         missing = getattr(self, right[0]) is None
@@ -159,6 +166,11 @@ class AdaptedSection(Section):
     def drift(self) -> float:
         """Process noise per square root of an hour: relative for bounds above zero."""
         return self.relative_drift_per_sqrt_h or self.drift_per_sqrt_h or 0.0
+
+    @property
+    def sudden(self) -> float:
+        """Standard deviation of a sudden change: relative for bounds above zero."""
+        return self.relative_jump or self.jump or 0.0
 
 
 class CorrelationSection(Section):

@@ -18,6 +18,7 @@ from mpc_agent.estimation.history import (
     online_report,
     sample_results,
 )
+from mpc_agent.estimation.jumps import judge_jumps
 from mpc_agent.estimation.observability import gains
 from mpc_agent.values import (
     Consistency,
@@ -126,7 +127,7 @@ def estimate(
 def _judged(
     kalman: ExtendedKalmanFilter, memory: EstimatorMemory, step: Advance
 ) -> tuple[Advance, tuple[Decided, ...]]:
-    """The cycle after the rules on divergence and on gates had their say.
+    """The cycle after the rules on divergence, on sudden changes and on gates had their say.
 
     A filter that has diverged is reset by the next lab sample: opened before it was drawn.
     """
@@ -134,6 +135,10 @@ def _judged(
     if memory.diverged and offered:
         run = reset(kalman, step.history, offered)
         return _replaced(kalman, step, run), (Decided(Judgement.RESET),)
+    jumped = judge_jumps(kalman, step.history, step.online.gate_ratios)
+    if jumped is not None:
+        run, decided = jumped
+        return _replaced(kalman, step, run), (decided,)
     judged = judge_gates(kalman, memory.history.belief.rejections, step.history)
     return (step if judged.run is None else _replaced(kalman, step, judged.run)), judged.decided
 

@@ -134,7 +134,7 @@ class ExtendedKalmanFilter:
         self.size = self.coordinates.size
         self.signals, self.channels = len(settings.signals), len(self.coordinates.channels)
         self._inputs = len(settings.model.inputs)
-        self.width = 4 + 2 * self._inputs + 2 * self.channels
+        self.width = 8 + 2 * self._inputs + 2 * self.channels
         self._nothing = np.full((BLOCK, self.width), np.nan)
         n, c, outputs = self.size, self.channels, len(settings.model.output_names)
         ends = np.cumsum([0, n, n * n, c, n, n, outputs, outputs, c, c]).tolist()
@@ -152,6 +152,7 @@ class ExtendedKalmanFilter:
         water_L: Floats | float = 0.0,
         withdrawn_L: Floats | float = 0.0,
         opened: Floats | float = 0.0,
+        jump: Floats | float = np.nan,
         marks: Floats | float = np.nan,
         inputs_before: Floats | float = np.nan,
     ) -> tuple[Floats, Integers]:
@@ -164,6 +165,7 @@ class ExtendedKalmanFilter:
             water_L: water that came in at the beginning of each row; negative when it went.
             withdrawn_L: broth taken out at the beginning of each row.
             opened: how wide the filter is opened, zero where it is not.
+            jump: what changed suddenly at the beginning of each row, as in `Row`, shape (rows, 4).
             marks: counts of rejections to set.
             inputs_before: inputs one step before where they moved by themselves, else NaN.
         """
@@ -175,6 +177,7 @@ class ExtendedKalmanFilter:
         table[:, 1 + self._inputs] = water_L
         table[:, 2 + self._inputs] = withdrawn_L
         table[:, 3 + self._inputs] = opened
+        row.jump[:] = jump
         row.marks[:] = marks
         row.measured[:] = measured
         row.inputs_before[:] = inputs_before
@@ -193,9 +196,10 @@ class ExtendedKalmanFilter:
             row[..., 1 + m],
             row[..., 2 + m],
             row[..., 3 + m],
-            row[..., 4 + m : 4 + m + c],
-            row[..., 4 + m + c : 4 + m + 2 * c],
-            row[..., 4 + m + 2 * c :],
+            row[..., 4 + m : 8 + m],
+            row[..., 8 + m : 8 + m + c],
+            row[..., 8 + m + c : 8 + m + 2 * c],
+            row[..., 8 + m + 2 * c :],
         )
 
     def _divided(self, table: Floats, pieces: Integers) -> Floats:
@@ -209,7 +213,8 @@ class ExtendedKalmanFilter:
         later[first], earlier[last] = False, False
         divided[later, 1 + m : 3 + m] = 0.0
         divided[earlier, 3 + m] = 0.0
-        divided[earlier, 4 + m : 4 + m + 2 * self.channels] = np.nan
+        divided[later, 4 + m : 8 + m] = np.nan
+        divided[earlier, 8 + m : 8 + m + 2 * self.channels] = np.nan
         return divided
 
     # ------------------------------------------------------------------ march

@@ -95,7 +95,7 @@ def opened_before(
     kalman: ExtendedKalmanFilter, history: History, time_s: float, width: float = 1.0
 ) -> Run:
     """The history with the filter opened at the last step before a time."""
-    began = _last_before(history.chapters, time_s)
+    began = last_before(history.chapters, time_s)
     return _tried(kalman, history.chapters, history.book, Trial(began, width))
 
 
@@ -114,7 +114,7 @@ def _reconciled(
     A signal must lie there without its own values since the trouble began; an assay's samples are
     few, and each is evidence.
     """
-    offered_s = _offered_at_s(kalman, chapters, book, channel)
+    offered_s = offered_at_s(kalman, chapters, book, channel)
     for trial in _trials(kalman, channel, _beginnings(kalman, chapters, book, channel, offered_s)):
         start_s = chapters[trial.began[0]].steps[trial.began[1]].time_s
         alone = _left_out(chapters, channel, start_s, offered_s[-1])
@@ -164,8 +164,8 @@ def _beginnings(
     since_s = offered_s[-kalman.coordinates.channels[channel].readmit_after :][0]
     drawn_s = [sample.drawn_at_s for sample in book.samples]
     # A step is opened before its own values are fused.
-    with_trouble = _last_before(chapters, float(np.nextafter(since_s, np.inf)))
-    found = [with_trouble, _last_before(chapters, min([since_s, *drawn_s[-1:]]))]
+    with_trouble = last_before(chapters, float(np.nextafter(since_s, np.inf)))
+    found = [with_trouble, last_before(chapters, min([since_s, *drawn_s[-1:]]))]
     opened = [
         (i, j)
         for i, chapter in enumerate(chapters)
@@ -175,7 +175,7 @@ def _beginnings(
     return [began for began in dict.fromkeys(found) if not opened or began > opened[-1]]
 
 
-def _offered_at_s(
+def offered_at_s(
     kalman: ExtendedKalmanFilter, chapters: Sequence[Chapter], book: Book, channel: int
 ) -> list[float]:
     """When the channel offered values, oldest first."""
@@ -187,7 +187,7 @@ def _offered_at_s(
     return sorted(float(step.belongs_at_s[channel]) for step in offered)
 
 
-def _last_before(chapters: Sequence[Chapter], time_s: float) -> tuple[int, int]:
+def last_before(chapters: Sequence[Chapter], time_s: float) -> tuple[int, int]:
     """The last step before a time, or the first that is remembered."""
     found = (0, 0)
     for i, chapter in enumerate(chapters):
@@ -219,7 +219,9 @@ def _tried(
     i, j = trial.began
     if trial.without is not None:
         chapters = _marked(kalman, chapters, trial.began, trial.without)
-    opened = _with_step(chapters, trial.began, replace(chapters[i].steps[j], opened=trial.width))
+    opened = with_step_changed(
+        chapters, trial.began, replace(chapters[i].steps[j], opened=trial.width)
+    )
     return marched(kalman, opened, book, i)
 
 
@@ -233,10 +235,10 @@ def _marked(
     step = chapters[place[0]].steps[place[1]]
     marks = np.full(kalman.channels, np.nan) if step.marks is None else step.marks.copy()
     marks[channel] = 2.0 * kalman.coordinates.channels[channel].readmit_after
-    return _with_step(chapters, place, replace(step, marks=marks))
+    return with_step_changed(chapters, place, replace(step, marks=marks))
 
 
-def _with_step(
+def with_step_changed(
     chapters: Sequence[Chapter], place: tuple[int, int], step: Step
 ) -> tuple[Chapter, ...]:
     """The chapters with one step exchanged."""

@@ -7,6 +7,25 @@ from mpc_agent.values import Dose, Floats, Sample
 
 
 @dataclass(frozen=True, slots=True)
+class Jump:
+    """A sudden change.
+
+    Attributes:
+        parameter: learnt parameter that changed.
+        at_s: when, from the end of the step before to before the end of its own.
+        by: how much, in the parameter's unit or its logarithm, however it is learnt.
+        deviation: standard deviation of that.
+        unsure_s: standard deviation of when.
+    """
+
+    parameter: str
+    at_s: float
+    by: float
+    deviation: float
+    unsure_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One cycle, as the filter saw it.
 
@@ -21,6 +40,7 @@ class Step:
             when there are none.
         opened: above zero: the filter was made so many times as uncertain as at inoculation,
             because it was wrong.
+        jump: a learnt parameter that changed suddenly within this step, as it turned out, or None.
     """
 
     time_s: float
@@ -30,6 +50,7 @@ class Step:
     inputs_before: Floats | None = None
     marks: Floats | None = None
     opened: float = 0.0
+    jump: Jump | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,10 @@ def with_step(chapters: Sequence[Chapter], step: Step) -> tuple[Chapter, ...]:
 
 
 def _unjudged(chapters: Sequence[Chapter], since_s: float) -> tuple[Chapter, ...]:
-    """The chapters without what was judged since then: that was judged knowing less."""
+    """The chapters without what was judged since then: that was judged knowing less.
+
+    A sudden change stays. If it was none, the filter will find the way back as it found it there.
+    """
 
     def plain(step: Step) -> Step:
         judged = step.marks is not None or step.opened

@@ -33,6 +33,8 @@ class Row(NamedTuple):
         withdrawn_L: broth taken out at its beginning.
         opened: above zero: the filter turned out to be wrong and becomes so many times as uncertain
             as it was at inoculation.
+        jump: what changed suddenly at its beginning: place of the coordinate, NaN for none; by how
+            much; standard deviation of that; hours by which the moment is uncertain; shape (4,).
         marks: count of rejections that a channel is given, NaN where it keeps its own.
         measured: of every channel, NaN where nothing came, shape (channels,).
         inputs_before: inputs before, where they moved by themselves meanwhile; NaN where all that
@@ -44,6 +46,7 @@ class Row(NamedTuple):
     water_L: Array
     withdrawn_L: Array
     opened: Array
+    jump: Array
     marks: Array
     measured: Array
     inputs_before: Array
@@ -99,6 +102,7 @@ class Kernel:
 
     def predict(self, z: Array, factor: Array, row: Row) -> Predicted:
         """Mean and covariance one row later; nothing is fused yet."""
+        z, unsure, early = self._jumped(z, row)
         z, mixing = value_and_slopes(lambda x: self._mixed(x, row), z)
         ahead, transition = self._flow(z, mixing, row.inputs, row.step_h)
         # Noise acts all the time: on average it has been carried along for half of the step.
@@ -107,11 +111,12 @@ class Kernel:
         noise = jnp.where(
             row.opened > 0,
             self._opening(ahead, carried, row.opened),
-            halfway * (self.at.drift(z) * jnp.sqrt(row.step_h)),
+            halfway * jnp.hypot(self.at.drift(z) * jnp.sqrt(row.step_h), unsure),
         )
         acted = halfway @ (row.step_h * self._doubt(lambda u: self.at.rate(z, u), row))
         # The lower triangular factor of the sum of these covariances.
-        wide = jnp.concatenate([carried, noise, acted[:, None]], axis=1)
+        other = jnp.stack([acted, transition @ early], axis=1)
+        wide = jnp.concatenate([carried, noise, other], axis=1)
         factor = triangular(wide.T).T
         return Predicted(jnp.clip(ahead, self.at.lower, self.at.upper), factor, transition)
 
@@ -125,6 +130,23 @@ class Kernel:
         moved = jnp.isfinite(row.inputs_before).any()
         doubt: Array = jax.lax.cond(moved, apart, lambda: jnp.zeros_like(now))
         return doubt
+
+    def _jumped(self, z: Array, row: Row) -> tuple[Array, Array, Array]:
+        """The mean after a sudden change, and how uncertain its size and its moment leave z.
+
+        One that comes earlier acts for longer, at the rate that it changes.
+        """
+        place, by, deviation, unsure_h = row.jump
+        here = np.arange(self.at.size) == place
+        after = jnp.clip(z + jnp.where(here, by, 0.0), self.at.lower, self.at.upper)
+
+        def earlier() -> Array:
+            changed: Array = self.at.rate(after, row.inputs) - self.at.rate(z, row.inputs)
+            return unsure_h * changed
+
+        nothing = jnp.zeros_like(z)
+        early: Array = jax.lax.cond(jnp.isfinite(place), earlier, lambda: nothing)
+        return after, jnp.where(here, deviation, 0.0), early
 
     def _mixed(self, z: Array, row: Row) -> Array:
         """The mean after what came and went at the row's beginning.

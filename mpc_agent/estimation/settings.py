@@ -96,6 +96,8 @@ class AdaptedParameter:
         drift: process noise per square root of hour, relative or in the unit like `deviation`.
         lower: smallest value the site approves.
         upper: largest value the site approves.
+        jump: standard deviation of a sudden change, relative or in the unit like `deviation`; zero
+            for what never changes suddenly.
     """
 
     name: str
@@ -103,6 +105,7 @@ class AdaptedParameter:
     drift: float
     lower: float
     upper: float
+    jump: float = 0.0
 
     @property
     def logarithmic(self) -> bool:

@@ -157,7 +157,7 @@ def _forward(
 def _columns(kernel: Kernel, chunk: Array) -> Row:
     """A chunk's columns by name."""
     channels, inputs = len(kernel.at.channels), len(kernel.at.settings.model.inputs)
-    widths = (1, inputs, 1, 1, 1, channels, channels, inputs)
+    widths = (1, inputs, 1, 1, 1, 4, channels, channels, inputs)
     names = zip(Row._fields, jnp.split(chunk, np.cumsum(widths)[:-1], axis=1), strict=True)
     single = ("step_h", "water_L", "withdrawn_L", "opened")
     return Row(**{name: part[:, 0] if name in single else part for name, part in names})

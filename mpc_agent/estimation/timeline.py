@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpc_agent.estimation.filter import ExtendedKalmanFilter, Integers
-from mpc_agent.estimation.happenings import Book, Step
+from mpc_agent.estimation.happenings import Book, Jump, Step
 from mpc_agent.values import WATER, WITHDRAWN, Dose, Floats, Sample
 
 DOSE_S = 60.0
@@ -90,7 +90,8 @@ def timeline(
     doses = [item for item in book.doses if start_s - DOSE_S < item.given_at_s < last_s]
     late = late.between(start_s, last_s)
     drawn_s = {item.drawn_at_s for item in book.samples if start_s <= item.drawn_at_s <= last_s}
-    edges = {*times_s, *drawn_s, *late.belongs_at_s.tolist()}
+    jumps = [step.jump for step in steps if step.jump is not None]
+    edges = {*times_s, *drawn_s, *late.belongs_at_s.tolist(), *(jump.at_s for jump in jumps)}
     for dose in doses:
         edges |= {dose.given_at_s, dose.given_at_s + (0.0 if dose.what in LOSSES else DOSE_S)}
     ends_s = np.array(sorted(edge for edge in edges if start_s < edge <= last_s))
@@ -114,6 +115,7 @@ def timeline(
         water_L=water_L,
         withdrawn_L=withdrawn_L,
         opened=np.where(is_step, np.array([step.opened for step in steps])[owner], 0.0),
+        jump=_jumped(kalman, jumps, starts_s),
         marks=_marks(kalman, steps, owner, is_step),
         inputs_before=before,
     )
@@ -180,6 +182,16 @@ def _before(kalman: ExtendedKalmanFilter, steps: Sequence[Step], owner: Integers
     nothing = np.full(len(kalman.settings.model.inputs), np.nan)
     known = [nothing if step.inputs_before is None else step.inputs_before for step in steps]
     return np.array(known)[owner]
+
+
+def _jumped(kalman: ExtendedKalmanFilter, jumps: Sequence[Jump], starts_s: Floats) -> Floats:
+    """What changed suddenly as each row began, shape (rows, 4)."""
+    table = np.full((len(starts_s), 4), np.nan)
+    for jump in jumps:
+        place = kalman.coordinates.names.index(jump.parameter)
+        told = (place, jump.by, jump.deviation, jump.unsure_s / 3600)
+        table[starts_s == jump.at_s] = told
+    return table
 
 
 def _marks(

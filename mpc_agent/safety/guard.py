@@ -28,6 +28,10 @@ from mpc_agent.safety.oxygen import OxygenWatch, oxygen_short
 from mpc_agent.safety.settings import SafetySettings
 from mpc_agent.values import Clip, Origin, Setpoints
 
+ROUNDING = 1e-6
+"""Share of a value by which optimisers round, and plants that keep setpoints in single precision.
+It is taken away like any excess, but is no intervention that people should hear of."""
+
 EXHAUSTED = 0.99
 """Share of its upper limit from which a gas counts as having no reserve."""
 
@@ -290,4 +294,4 @@ def _clipped(value: float, lower: float, upper: float) -> float:
 
 def _differs(before: float, after: float) -> bool:
     """Whether a rule changed a value by more than rounding."""
-    return not abs(after - before) <= 1e-9 * max(abs(after), 1e-3)
+    return not abs(after - before) <= ROUNDING * max(abs(after), 1e-3)
