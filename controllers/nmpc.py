@@ -97,7 +97,7 @@ class Nmpc:
         """
         if boluses is None:
             boluses = np.zeros((self.problem.pieces, len(self.problem.boluses)))
-        ends = self._rollout.simulated(situation, inputs[None], boluses[None]).ends
+        ends = self._rollout.neighbours(situation, inputs[None], boluses[None])
         return self._rollout.outputs(situation, ends, inputs[None])
 
     def _stages(

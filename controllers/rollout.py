@@ -1,7 +1,7 @@
 """Simulating a plan: guesses for the solver, and the check that does not trust it."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import casadi as ca
 import numpy as np
@@ -29,10 +29,12 @@ class Simulated:
     Attributes:
         points: states at the points of the pieces, shape (scenarios, pieces, points, states).
         error: estimated error in units of the states' scales; infinite when it did not settle.
+        steps: steps between two points of a piece, the larger of the two numbers that agreed.
     """
 
     points: Floats
     error: float
+    steps: int
 
     @property
     def ends(self) -> Floats:
@@ -116,9 +118,21 @@ class Rollout:
             with np.errstate(invalid="ignore", over="ignore"):
                 error = float(np.abs((fine - coarse) / self._scales).max())
             if error <= allowed:
-                return Simulated(fine, error)
+                return Simulated(fine, error, steps)
             coarse = fine
-        return Simulated(coarse, np.inf)
+        return Simulated(coarse, np.inf, steps)
+
+    def neighbours(self, situation: Situation, inputs: Floats, boluses: Floats) -> Floats:
+        """Courses near the first one, which alone has its error controlled.
+
+        All are done in the smaller of the numbers of steps that agreed for it.
+
+        Returns:
+            States at the ends of the pieces, shape (scenarios, pieces, states).
+        """
+        first = replace(situation, courses=situation.courses[:1])
+        steps = self.simulated(first, inputs, boluses).steps // 2
+        return self._courses(steps, situation, inputs, boluses, situation.steps_h)[:, :, -1]
 
     def _courses(
         self, steps: int, situation: Situation, inputs: Floats, boluses: Floats, lengths_h: Floats
