@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: help setup demo test test-services test-long bench bench-organisms bench-batches bench-optima bench-control bench-quality bench-filter bench-consistency format lock image clean
+.PHONY: help setup demo test test-services test-long bench bench-organisms bench-batches bench-optima bench-control bench-quality bench-robustness bench-filter bench-consistency format lock image clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-control: setup ## the optimiser's speed beside do-mpc's (needs do-mpc: pip
 
 bench-quality: setup ## what estimation, adaptation and structure cost the demo's batches (an hour)
 	$(BIN)/python -m benchmarks.control_quality --variants agent perfect nominal recipe --seeds 1 2 3 4
+
+bench-robustness: setup ## what caution costs: plans followed by plants drawn from one belief (five minutes)
+	$(BIN)/python -m benchmarks.robustness
 
 bench-optima: setup ## optima of the literature, plans integrated again (one minute)
 	$(BIN)/python -m benchmarks.literature

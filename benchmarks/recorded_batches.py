@@ -93,12 +93,13 @@ def recorded_batches(
         for seed in track(seeds, "batches", console=console):
             place = (folder or Path(scratch)) / f"seed_{seed}"
             if not (place / TRUTH_NAME).exists():
-                _simulate(config, place, seed)
+                simulate_batch(config, place, seed)
             batches.append(read_batch(settings, place))
         yield batches
 
 
-def _simulate(config: Path, folder: Path, seed: int) -> None:
+def simulate_batch(config: Path, folder: Path, seed: int) -> None:
+    """Run one batch by the command that users run, into a new folder."""
     command = [sys.executable, "-m", "mpc_agent", "simulate", str(config), "--seed", str(seed)]
     command += ["--folder", str(folder), "--no-compare", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

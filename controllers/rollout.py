@@ -18,6 +18,9 @@ DOUBLINGS = 5
 TOLERANCE_SHARE = 0.05
 """Error of a simulation that is accepted, as a share of what a plan may differ by from it."""
 
+BEYOND = 1e-3
+"""How far a state may be beyond what is possible before its course is not believed, scaled."""
+
 ROUNDING = 1e-10
 """Error that more steps cannot make smaller, in units of the states' scales."""
 
@@ -72,7 +75,10 @@ class Rollout:
         self._equations = Equations(model)
         self._outputs = self._equations.output.map(problem.pieces)
         self._decided = [model.input_names.index(name) for name in problem.decided]
-        self._scales = np.array([item.scale for item in model.states.values()])
+        states = model.states.values()
+        self._scales = np.array([item.scale for item in states])
+        self._lowest = np.array([item.lower for item in states]) / self._scales
+        self._highest = np.array([item.upper for item in states]) / self._scales
         for steps in (problem.check_steps, 2 * problem.check_steps):
             self._pieces(steps)
 
@@ -123,16 +129,29 @@ class Rollout:
         return Simulated(coarse, np.inf, steps)
 
     def neighbours(self, situation: Situation, inputs: Floats, boluses: Floats) -> Floats:
-        """Courses near the first one, which alone has its error controlled.
+        """Courses near the first one, by which the steps are chosen.
 
-        All are done in the smaller of the numbers of steps that agreed for it.
+        All are done in the smaller of the numbers of steps that agreed for the first one. Where
+        that leads to what cannot be, because something is used up sooner than there, the course's
+        own error is controlled.
+
+        Args:
+            situation: where they start.
+            inputs: decided ones, shape (1, pieces, decided).
+            boluses: litres at the starts of the pieces, shape (1, pieces, boluses).
 
         Returns:
             States at the ends of the pieces, shape (scenarios, pieces, states).
         """
         first = replace(situation, courses=situation.courses[:1])
         steps = self.simulated(first, inputs, boluses).steps // 2
-        return self._courses(steps, situation, inputs, boluses, situation.steps_h)[:, :, -1]
+        ends = self._courses(steps, situation, inputs, boluses, situation.steps_h)[:, :, -1]
+        scaled = ends / self._scales
+        possible = (scaled > self._lowest - BEYOND) & (scaled < self._highest + BEYOND)
+        for astray in np.flatnonzero(~possible.all(axis=(1, 2))):
+            alone = replace(situation, courses=situation.courses[astray : astray + 1])
+            ends[astray] = self.simulated(alone, inputs, boluses).ends[0]
+        return ends
 
     def _courses(
         self, steps: int, situation: Situation, inputs: Floats, boluses: Floats, lengths_h: Floats

@@ -195,9 +195,24 @@ class _Builder:
         self._times, self._matrix = radau(problem.degree)
         self._shared: dict[tuple[str, int], tuple[ca.SX, Places]] = {}
 
-    def decision(self, name: str, length: int, scenario: int, piece: int) -> tuple[ca.SX, Places]:
+    def inputs(self, scenario: int, piece: int) -> tuple[ca.SX, Places]:
+        """The decided inputs of one piece.
+
+        Inputs that are foreseen, not written, are what other loops do: they differ from scenario
+        to scenario from the beginning.
+        """
+        found = [
+            self.decision(f"u_{item.name}", 1, scenario, piece, reacts=not item.written)
+            for item in self.problem.inputs
+        ]
+        places = np.array([at for _, at in found], dtype=np.int64).ravel()
+        return ca.vertcat(ca.SX(0, 1), *(symbol for symbol, _ in found)), places
+
+    def decision(
+        self, name: str, length: int, scenario: int, piece: int, *, reacts: bool = False
+    ) -> tuple[ca.SX, Places]:
         """A new decision, or the first scenario's where all have the same."""
-        if piece >= self.problem.scenarios.common_pieces:
+        if reacts or piece >= self.problem.scenarios.common_pieces:
             return self.variables.new(f"{name}_{scenario}_{piece}", length)
         key = (name, piece)
         if key not in self._shared:
@@ -241,7 +256,7 @@ class _Builder:
                          "totals", "sides")
         }  # fmt: skip
         for k in range(problem.pieces):
-            u_k, inputs = self.decision("u", len(problem.inputs), scenario, k)
+            u_k, inputs = self.inputs(scenario, k)
             poured_k, boluses = self.decision("bolus", len(problem.boluses), scenario, k)
             slack, slacks = self.variables.new(f"slack_{scenario}_{k}", len(problem.sides))
             u = model.whole_input(u_k, k)

@@ -71,7 +71,7 @@ def plan_all(
     readings: Readings,
 ) -> Planned:
     """Plan what is due, feeds first, and step down the ladder where there is no usable plan."""
-    now = _situated(rooms, memory, estimation, measurement, readings)
+    now = situated(rooms, memory, estimation, measurement, readings)
     usable, attempts = dict(memory.plans), dict[str, Plan]()
     expected = memory.expected
     if feed_is_due(rooms.control.feed, estimate, now, usable.get(FEED)):
@@ -110,13 +110,14 @@ def plan_all(
     )
 
 
-def _situated(
+def situated(
     rooms: Rooms,
     memory: Memory,
     estimation: EstimatorMemory,
     measurement: Measurement,
     readings: Readings,
 ) -> Situated:
+    """What planning must know besides the estimate."""
     batch_h = rooms.hours(readings.read_at_s)
     problem = rooms.feed.problem
     liquids = set(problem.model.volume_flows) & {item.name for item in problem.inputs}

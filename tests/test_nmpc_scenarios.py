@@ -112,6 +112,27 @@ def test_inputs_are_common_until_measurements_tell_the_scenarios_apart(
     np.testing.assert_allclose(plan.inputs, inputs[0], atol=1e-9)
 
 
+def test_what_other_loops_do_differs_between_scenarios_from_the_beginning() -> None:
+    plain = problem(Scenarios(3, common_pieces=12))
+    foreseen = replace(plain, inputs=tuple(replace(item, written=False) for item in plain.inputs))
+    nmpc = Nmpc(foreseen)
+    plan = nmpc.solve(dense(nmpc, growing(DENSE)), None)
+    assert plan.status is SolveStatus.SOLVED, plan.message
+    inputs = inputs_of(nmpc, plan)
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert np.abs(inputs[one, 0] - inputs[other, 0]).max() > 1e-3
+
+
+def test_a_course_that_runs_out_is_foretold_as_well_as_one_that_does_not(robust: Nmpc) -> None:
+    poor = Course(np.array([120.0, 3.3, 1e-4, 0.5]), named_parameters(mu_m=0.5), 0.2)
+    expected = Course(DENSE, named_parameters(), 0.8)
+    nothing = np.zeros((12, 1))
+    foretold = robust.predict(dense(robust, (expected, poor)), nothing)
+    alone = robust.predict(dense(robust, (poor,)), nothing)
+    assert -1e-3 <= alone.min()
+    np.testing.assert_allclose(foretold[1], alone[0], rtol=1e-6, atol=1e-6)
+
+
 def test_the_plan_shows_the_expected_scenario(robust: Nmpc, plan: Plan) -> None:
     expected = courses_of(inputs_of(robust, plan), growing(DENSE))[0]
     np.testing.assert_allclose(plan.states, expected, rtol=1e-6, atol=1e-8)
