@@ -68,8 +68,8 @@ class Tracked:
     """A model output that follows a setpoint; the setpoint itself is given at each solve."""
 
     output: str
-    weight: float
-    scale: float
+    weight: float = 1.0
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -173,10 +173,10 @@ class Limit:
     """
 
     output: str
-    lower: float | None
-    upper: float | None
-    scale: float
-    weight: float | None
+    lower: float | None = None
+    upper: float | None = None
+    scale: float = 1.0
+    weight: float | None = None
     margin: float = 0.0
     margin_max: float = inf
     gives_way: int = 1

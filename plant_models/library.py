@@ -88,3 +88,19 @@ def find_or_load_model(name: str | None, path: str | None) -> PlantModel:
     if name not in models:
         raise KeyError(f"no model named {name!r}; known: {', '.join(sorted(models))}")
     return models[name]
+
+
+def load_model(name_or_file: str, name: str | None = None) -> PlantModel:
+    """A model by its name in the library, or from a site's own file.
+
+    Args:
+        name_or_file: name of a model of the library, or path of a Python file, ending in `.py`.
+        name: which of the file's models; not needed when it defines one alone.
+
+    Raises:
+        KeyError: there is no model of that name; the text says which there are.
+        ModelFileError: the file cannot be read or run, or defines no model.
+    """
+    if name_or_file.endswith(".py"):
+        return find_or_load_model(name, name_or_file)
+    return find_or_load_model(name_or_file, None)

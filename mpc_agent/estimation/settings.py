@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 
 from plant_models.model import PlantModel
 
@@ -46,9 +47,9 @@ class SignalSettings:
 
     name: str
     absolute: float
-    relative: float
-    lower: float
-    upper: float
+    relative: float = 0.0
+    lower: float = -inf
+    upper: float = inf
     gate: float = 5.0
     max_age_s: float = 900.0
     max_rate_per_h: float | None = None
