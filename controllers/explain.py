@@ -1,6 +1,7 @@
 """Why a plan is as it is: what holds it back, and what each wish contributes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -30,25 +31,28 @@ def active_of(
 ) -> tuple[Active, ...]:
     """Limits, bounds and sums that are reached somewhere, with what they cost."""
     return (
-        *_limits(parts, situation, candidate, looked),
+        *_limits(parts, situation, ends, candidate, looked),
         *_bounds(parts, situation, ends, candidate, looked),
         *_totals(parts, situation, ends, candidate, looked),
     )
 
 
 def _limits(
-    parts: Parts, situation: Situation, candidate: Candidate, looked: Looked
+    parts: Parts, situation: Situation, ends: Ends, candidate: Candidate, looked: Looked
 ) -> Iterator[Active]:
     problem, names = parts.problem, parts.problem.model.output_names
     multipliers = candidate.point.constraint_multipliers[parts.program.rows.sides]
     for i, side in enumerate(problem.sides):
         limit = side.limit
         value = looked.outputs[..., names.index(limit.output)]
-        reached = side.sign * (value - side.end) > -NEAR * limit.scale
+        # What holds the plan back is the limit less its margin.
+        reached = side.sign * (value - ends.sides[:, i]) > -NEAR * limit.scale
         worth = float(np.abs(multipliers[..., i]).sum()) / limit.scale
-        yield from _active(
+        margins = np.abs(ends.sides[:, i] - side.end)
+        for active in _active(
             limit.output, "limit", side.sign, side.end, reached, worth, situation, looked.stretch
-        )
+        ):
+            yield replace(active, margin=float(margins[reached.any(axis=0)].max()))
 
 
 def _bounds(

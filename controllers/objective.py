@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import casadi as ca
 
+from controllers.plan import AT_HARVEST, VIOLATION_OF
 from controllers.problem import Per, Problem
 from controllers.program_inputs import ProgramInputs
 
@@ -50,7 +51,7 @@ class Terms:
         share, length_h = symbols.steps_h[piece] / self._mean_h, self._lengths_h[piece]
         for i, side in enumerate(problem.sides):
             cost = symbols.violations[i] * (slack[i] + slack[i] ** 2)
-            self._add(f"violation of {side.limit.output}", share * cost)
+            self._add(f"{VIOLATION_OF}{side.limit.output}", share * cost)
         for i, item in enumerate(problem.inputs):
             scale = problem.model.inputs[item.name].scale
             self._add(f"moves of {item.name}", symbols.moves[i] * move[i] ** 2)
@@ -80,7 +81,7 @@ class Terms:
             gain = gain * planned_h / (symbols.spent + ca.sum1(self._lengths_h))
         elif best.per is Per.FEED:
             gain = gain * best.extra / (symbols.spent + self._fed_L)
-        self._add(f"{best.output} at harvest", -gain)
+        self._add(f"{best.output}{AT_HARVEST}", -gain)
 
     def _add(self, name: str, cost: ca.SX) -> None:
         self.values[name] = self.values.get(name, ca.SX(0)) + cost

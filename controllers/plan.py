@@ -30,6 +30,13 @@ ADVICE: Mapping[SolveStatus, str] = {
 }
 
 
+AT_HARVEST = " at harvest"
+"""How the term of what is maximised ends, after the output's name."""
+
+VIOLATION_OF = "violation of "
+"""How the term of a limit's violations begins, before the output's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class WarmStart:
     """The solver's last point: where the next solve of the same problem begins.
@@ -96,6 +103,7 @@ class Active:
         bound: its value, in its unit.
         first_h, last_h: from when to when it is reached, hours from the solve.
         worth: by how much the objective would fall if the bound were wider by one unit there.
+        margin: largest distance that was kept from it there, because the forecast is not exact.
     """
 
     name: str
@@ -105,6 +113,7 @@ class Active:
     first_h: float
     last_h: float
     worth: float
+    margin: float = 0.0
 
     def __str__(self) -> str:
         """In words."""

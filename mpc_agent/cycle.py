@@ -14,6 +14,7 @@ from mpc_agent.clock import stopwatch
 from mpc_agent.drivers.protocol import Driver
 from mpc_agent.estimation.estimator import estimate
 from mpc_agent.estimation.validate import validate
+from mpc_agent.harvest import told_harvest_h
 from mpc_agent.journal import Journal, JournalError
 from mpc_agent.memory import CycleRecord, Decision, Memory, Rooms, remember
 from mpc_agent.metrics import Metrics
@@ -42,7 +43,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
     setpoints = guard(planned.wanted, planned.origin, context, planned.reasons)
     conditions = conditions_of(rooms, memory, belief, measurement, setpoints, readings)
     mode = next_state(memory.mode, memory.target, conditions, rooms.safety)
-    troubles = troubles_of(rooms, memory, belief, balance, readings)
+    troubles = troubles_of(rooms, memory, belief, planned, balance, readings)
     return Decision(
         mode=mode.actual,
         mode_reason=mode_reason(mode),
@@ -66,6 +67,7 @@ def decide(rooms: Rooms, memory: Memory, readings: Readings) -> Decision:
             origin=setpoints.origin,
             clipped=tuple((clip.input, clip.rule) for clip in setpoints.clips),
             told=tuple(troubles),
+            harvest_h=told_harvest_h(rooms, memory, planned),
         ),
     )
 

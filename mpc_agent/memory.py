@@ -84,6 +84,8 @@ class Memory:
         clipped: inputs and rules of the guard's interventions in the last cycle.
         refused: why the plant did not take setpoints of the last cycle, by input.
         told: what people were told of the plant's troubles that still last.
+        harvest_h: where the harvest is free, when it is planned as people were told, hours since
+            inoculation; None before.
         decision_late: the last decision came after its deadline.
         record_failed: the last entry could not be written to the record.
         operator_act: an operator acknowledged since the last cycle.
@@ -105,6 +107,7 @@ class Memory:
     clipped: tuple[tuple[str, str], ...] = ()
     refused: Mapping[str, str] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    harvest_h: float | None = None
     decision_late: bool = False
     record_failed: bool = False
     operator_act: bool = False

@@ -10,6 +10,7 @@ from mpc_agent.estimate_reasons import (
     over_events,
     sample_events,
 )
+from mpc_agent.harvest import HARVEST_DUE, harvest_due, harvest_moved
 from mpc_agent.memory import Memory, Rooms
 from mpc_agent.safety.balance import MassBalance, drifting_pumps, imbalance, reliefs
 from mpc_agent.safety.flags import TABLE, ModeState
@@ -27,16 +28,22 @@ def mode_reason(mode: ModeState) -> str:
 
 
 def troubles_of(
-    rooms: Rooms, memory: Memory, estimate: Estimate, balance: MassBalance, readings: Readings
+    rooms: Rooms,
+    memory: Memory,
+    estimate: Estimate,
+    planned: Planned,
+    balance: MassBalance,
+    readings: Readings,
 ) -> Mapping[str, Event]:
-    """What is wrong with plant or estimate, by a key that stays while the trouble does."""
+    """What is wrong or due, by a key that stays as long as it lasts."""
     message = readings.status.message
     found = {message: Event("PLANT_SAYS", Severity.EVENT, f"{message}.")} if message else {}
     for name, reason in memory.refused.items():
         found[name] = Event("SETPOINT_REFUSED", Severity.EVENT, f"{name}: {reason}.")
     drifting = drifting_pumps(estimate, _gains(rooms), rooms.safety.max_pump_drift, memory.told)
     doubts = lasting(rooms.kalman.settings, estimate, memory.told)
-    return {**found, **imbalance(balance), **drifting, **doubts}
+    due = harvest_due(rooms, planned, readings.read_at_s)
+    return {**found, **imbalance(balance), **drifting, **doubts, **due}
 
 
 def _gains(rooms: Rooms) -> Mapping[str, int]:
@@ -68,6 +75,7 @@ def events_of(
         *dose_events(estimate, book, rooms.inoculated_at_s),
         *move_events(settings, estimate),
         *_unusable_plans(memory, planned),
+        *harvest_moved(rooms, memory, planned, due=HARVEST_DUE in troubles),
         *_ladder(memory, planned, setpoints),
     )
 

@@ -155,13 +155,19 @@ def _choice(
 def _with_forecast(
     rooms: Rooms, estimate: Estimate, situation: Situation, now: Situated, plan: Plan
 ) -> tuple[Plan, Mapping[str, Forecast]]:
-    """The plan with its deviations, and the harvest by following it or the recipe from here on."""
+    """The plan with its deviations, and the harvest by following it or the recipe from here on.
+
+    Each has its own harvest: that of the plan where it is free, that of the recipe at the latest.
+    """
     kalman, nmpc = rooms.kalman, rooms.feed
     best = nmpc.problem.maximise
     product = nmpc.problem.model.product if best is None else best.output
     place = nmpc.problem.model.output_names.index(product)
     by_recipe = recipe_inputs(nmpc, rooms.recipe, now, situation.steps_h)
-    by_plan = ahead(nmpc, kalman, estimate, situation, plan.inputs, plan.boluses)
+    planned = situation
+    if nmpc.problem.free_harvest:
+        planned = replace(situation, steps_h=np.diff(plan.grid_h, prepend=0.0))
+    by_plan = ahead(nmpc, kalman, estimate, planned, plan.inputs, plan.boluses)
     expected = {
         "plan": _at_harvest(by_plan, place),
         "recipe": _at_harvest(ahead(nmpc, kalman, estimate, situation, by_recipe), place),

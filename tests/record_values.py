@@ -208,7 +208,10 @@ def plan(
         checks=PASSED,
         warm=warm,
         message="Optimal plan.",
-        terms={"product_mass at harvest": -3.2, f"moves of {decided[0]}": 0.1},
+        terms={
+            "product_mass at harvest" if problem == "feed" else "distance of pCO2": -3.2,
+            f"moves of {decided[0]}": 0.1,
+        },
         boluses=np.zeros((pieces, 0)),
         chosen="warm",
         searched_at_s=time_s - 7200.0,

@@ -171,6 +171,16 @@ def test_learnt_parameters_show_their_range_and_moves(page: str) -> None:
     assert [name for name in rows if "at its end" in name] == [f"{LEARNT[-1]}  at its end"]
 
 
+def test_every_plan_is_shown_with_its_reasons(page: str) -> None:
+    rows = re.findall(r"<tr>.*?</tr>", page[page.index('id="plans"') :])
+    plans = [row for row in rows if "<details>" in row]
+    assert len(plans) == HOURS / 2
+    assert "volume \u2191" in plans[0]
+    assert "than expected on day 0.1, with the plan before" in plans[2]
+    # What is over has no plan in force.
+    assert 'id="limits"' not in page
+
+
 def test_lab_results_show_the_estimate_without_and_with_them(page: str) -> None:
     assert re.search(r"\d \u00b1 [\d.]+ \u2192 [\d.]+ \u00b1", page)
 
@@ -206,6 +216,9 @@ def test_a_batch_in_progress_is_compared_with_what_is_expected(tmp_path: Path) -
     assert "Product expected" in page
     assert "4.81" in page
     assert "agent +15.9 %" in page
+    rows = table(page, "uses")
+    assert list(rows) == list(values.FEEDS)
+    assert "its upper limit, 2002 L" in page
 
 
 def test_a_batch_without_cycles_has_a_page(tmp_path: Path) -> None:

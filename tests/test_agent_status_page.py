@@ -29,7 +29,9 @@ def status() -> StatusPage:
 
 @pytest.fixture
 async def client(status: StatusPage, tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
-    server = WebServer(Metrics(HEADER, tmp_path), Health(600.0), "127.0.0.1", 0, [status.route])
+    server = WebServer(
+        Metrics(HEADER, tmp_path), Health(600.0), "127.0.0.1", 0, [status.route, status.plan_route]
+    )
     await server.start()
     async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as client:
         yield client
@@ -48,6 +50,24 @@ async def test_the_page_is_served_and_follows_the_cycles(
         assert "0 d 00:30" in await answer.text()
     async with client.post("/") as answer:
         assert answer.status == 405
+
+
+async def test_the_plan_is_explained_as_data(client: aiohttp.ClientSession) -> None:
+    async with client.get("/plan") as answer:
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        told = (await answer.json())["feed"]
+    assert told["maximised"] == "product_mass"
+    assert told["expected"]["plan"] == {"value": 4810.0, "deviation": 220.0}
+    assert [use["name"] for use in told["uses"]] == list(values.FEEDS)
+    assert [limit["name"] for limit in told["limits"]] == ["volume"]
+
+
+def test_the_plan_is_explained(status: StatusPage) -> None:
+    page = status.page()
+    assert "Why the plan is as it is" in page
+    assert "4810 \u00b1 431 g (95 %) of product, 660 g more than by the recipe from here on" in page
+    assert "its upper limit, 2002 L" in page
+    assert "moves of glucose feed" in page
 
 
 def test_before_the_first_cycle_there_is_nothing_to_show() -> None:

@@ -192,3 +192,28 @@ def test_held_states_stay_and_are_part_of_the_model_all_the_same() -> None:
     assert plan.usable
     assert (plan.states[:, VOLUME] == 120.0).all()
     assert plan.states[-1, 1] > 1.0
+
+
+def test_a_limit_that_is_kept_by_its_margin_holds_the_plan_back_and_says_so() -> None:
+    limit = Limit("volume", None, 124.0, scale=10.0, weight=None, margin=2.0)
+    deviations = np.full((15, 6), 0.5)
+    plan = solved(harvest_problem(limits=(limit,)), output_deviation=deviations)
+    (told,) = [active for active in plan.active if active.name == "volume"]
+    assert (told.bound, told.margin) == pytest.approx((124.0, 1.0))
+    assert told.worth > 0.0
+    plan = solved(harvest_problem(limits=(replace(limit, margin=0.0),)))
+    (told,) = [active for active in plan.active if active.name == "volume"]
+    assert told.margin == 0.0
+
+
+def test_a_limits_worth_is_what_one_unit_more_would_gain() -> None:
+    """The multiplier against the difference of two solves."""
+
+    def plan(upper: float) -> Plan:
+        limit = Limit("volume", None, upper, scale=10.0, weight=None)
+        return solved(harvest_problem(limits=(limit,)))
+
+    (told,) = [active for active in plan(122.0).active if active.name == "volume"]
+    gained = plan(121.9).objective - plan(122.1).objective
+    # Ways to feed that are practically as good differ in their multipliers.
+    assert told.worth == pytest.approx(gained / 0.2, rel=0.1)

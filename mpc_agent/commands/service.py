@@ -76,7 +76,8 @@ async def serve_batch(settings: Settings, follow: Follow, stop: asyncio.Event) -
         early = early_header(settings, engines)
         metrics, page = Metrics(early, folder), StatusPage(early)
         if web.enabled:
-            server = WebServer(metrics, health, web.host, web.port, [page.route])
+            routes = [page.route, page.plan_route]
+            server = WebServer(metrics, health, web.host, web.port, routes)
             await server.start()
             stack.push_async_callback(server.stop)
             log.info("page, metrics and health", url=f"http://{web.host}:{server.port}/")

@@ -10,6 +10,7 @@ from mpc_agent.record import SHORT_H, BatchHeader
 from mpc_agent.report import panels, tables
 from mpc_agent.report.html import embedded, numbered, rendered, write_page
 from mpc_agent.report.panel import Group
+from mpc_agent.report.plan_tables import History, Plans, Why, history
 from mpc_agent.report.series import Series, read_series
 from mpc_agent.report.sources import (
     Result,
@@ -19,7 +20,7 @@ from mpc_agent.report.sources import (
     read_result,
     read_truth,
 )
-from mpc_agent.report.summary import summarise
+from mpc_agent.report.summary import is_finished, summarise
 from mpc_agent.report.traces import Arrays
 from mpc_agent.report.trust import Trust
 from mpc_agent.values import Severity
@@ -74,6 +75,8 @@ def _content(
         "has_truth": truth is not None,
         "groups": list(numbered(shown)),
         "data": embedded(shown, arrays, span_h),
+        "plans": _newest_plans(series),
+        "plan_histories": list(_plan_histories(series)),
         "trust": _trust(series).content(),
         "events": events,
         "events_left_out": left_out,
@@ -104,6 +107,23 @@ def _groups(
     consistency = panels.consistency_panel(series, arrays)
     if consistency:
         yield Group("Consistency of the estimate", (consistency,))
+
+
+def _newest_plans(series: Series) -> list[Why]:
+    """Why the plans in force are as they are; nothing any more after harvest."""
+    if is_finished(series):
+        return []
+    newest = {name: plans[-1] for name, plans in series.plans.items()}
+    return Plans(series.header, newest).content()
+
+
+def _plan_histories(series: Series) -> Iterator[History]:
+    """All plans of every problem that goes to harvest."""
+    for plans in series.plans.values():
+        # A look at one of them tells whether it does; the gases have thousands.
+        found = history(series.header, plans[-1:]) and history(series.header, plans)
+        if found:
+            yield found
 
 
 def _trust(series: Series) -> Trust:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mpc_agent.explanation import Followed, follow
 from mpc_agent.journal import Journal, RecordedCycle
 from mpc_agent.record import BatchHeader
 from mpc_agent.values import Estimate, Floats, Quality, Verdict
@@ -45,6 +46,7 @@ class Series:
         states: rows of a timeline by name: mode, origin of each problem's inputs, control.
         durations: wall seconds by stage.
         estimates: every cycle's.
+        plans: every usable plan by problem, each with the one before.
     """
 
     header: BatchHeader
@@ -62,6 +64,7 @@ class Series:
     states: Mapping[str, Texts]
     durations: Mapping[str, Floats]
     estimates: tuple[Estimate, ...]
+    plans: Mapping[str, tuple[Followed, ...]]
 
 
 def read_series(journal: Journal) -> Series:
@@ -108,7 +111,20 @@ def read_series(journal: Journal) -> Series:
             sorted({name for cycle in cycles for name in cycle.durations}),
         ),
         estimates=tuple(estimates),
+        plans=_plans(cycles),
     )
+
+
+def _plans(cycles: list[RecordedCycle]) -> dict[str, tuple[Followed, ...]]:
+    """Every usable plan by problem."""
+    found: dict[str, list[Followed]] = {}
+    for cycle in cycles:
+        for name, plan in cycle.plans.items():
+            last = found[name][-1] if name in found else None
+            followed = follow(last, plan, cycle.expected)
+            if followed is not None and followed is not last:
+                found.setdefault(name, []).append(followed)
+    return {name: tuple(plans) for name, plans in found.items()}
 
 
 def _columns(names: list[str], rows: list[Floats]) -> dict[str, Floats]:

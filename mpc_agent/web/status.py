@@ -9,9 +9,12 @@ from pathlib import Path
 import jinja2
 from aiohttp import web
 
+from mpc_agent.codec import to_json
 from mpc_agent.estimate_reasons import with_deviation
 from mpc_agent.record import BatchHeader, CycleRecord
 from mpc_agent.report.panel import pretty_title, pretty_unit
+from mpc_agent.report.plan_tables import Plans
+from mpc_agent.report.plan_words import banded
 from mpc_agent.report.tables import EventRow, day_of
 from mpc_agent.report.trust import Trust
 
@@ -40,7 +43,7 @@ class StatusPage:
         Args:
             header: names and units of the batch; of its times nothing is shown before it was heard.
         """
-        self._trust = Trust(header)
+        self._trust, self._plans = Trust(header), Plans(header)
         self._record: CycleRecord | None = None
         self._events: deque[EventRow] = deque(maxlen=NEWEST_EVENTS)
         self._text: str | None = None
@@ -56,13 +59,14 @@ class StatusPage:
 
     def begin(self, header: BatchHeader) -> None:
         """Take over what the batch's record says of it, once it is open."""
-        self._trust.header = header
+        self._trust.header = self._plans.header = header
         self._text = None
 
     def see(self, record: CycleRecord) -> None:
         """Note a finished cycle."""
         self._record, self._text = record, None
         self._trust.see(record.decision.estimate)
+        self._plans.see(record.decision.plans, record.decision.expected)
         for event in record.decision.events:
             when = day_of(self._trust.header, record.time_s)
             row = EventRow(when, str(event.severity), event.code, event.text, "agent")
@@ -72,6 +76,15 @@ class StatusPage:
     def route(self) -> web.RouteDef:
         """Where the page is."""
         return web.get("/", self._show)
+
+    @property
+    def plan_route(self) -> web.RouteDef:
+        """Where the explanations of the newest plans are, as JSON."""
+        return web.get("/plan", self._explain)
+
+    async def _explain(self, _request: web.Request) -> web.Response:
+        told = {item.problem: item for item in self._plans.explanations()}
+        return web.Response(text=to_json(told), content_type="application/json")
 
     async def _show(self, _request: web.Request) -> web.Response:
         # Made once a cycle, so that many readers cost the loop nothing.
@@ -95,6 +108,7 @@ class StatusPage:
             record=record,
             facts=facts,
             outputs=list(self._outputs()),
+            plans=self._plans.content(),
             trust=self._trust.content(),
             events=list(self._events),
             style=self._style,
@@ -110,3 +124,8 @@ class StatusPage:
                 mean, deviation = float(estimate.outputs[i]), float(estimate.output_deviation[i])
                 value = with_deviation(mean, deviation).replace("+/-", "\u00b1")
                 yield Shown(pretty_title(quantity), value, pretty_unit(quantity.unit))
+        for told in self._plans.explanations():
+            if "plan" in told.expected:
+                words = banded(told.expected["plan"], told.unit).split(" ")
+                value, unit = " ".join(words[:3]), " ".join(words[3:])
+                yield Shown("Product at harvest, 95 % band", value, unit)
