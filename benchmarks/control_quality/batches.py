@@ -23,6 +23,7 @@ from mpc_agent.drivers.simulated import SimulatedDriver
 from mpc_agent.loop import prepare, run_agent
 from mpc_agent.memory import CycleRecord
 from mpc_agent.simulate import RECORD_NAME, violation_h
+from mpc_agent.values import Severity
 from mpc_agent.web.health import Health
 from mpc_agent.yardsticks import recipe_truth
 from sim_plant.settings import PlantSettings
@@ -75,6 +76,7 @@ class Outcome:
         duration_h: length of the batch.
         left: a few quantities at harvest, in the outputs' units; base in L over the batch.
         solves: how the feed solves ended, and how often.
+        alarms: how often each was told; a batch without faults should have none.
         solve_ms: median, 99th percentile and maximum of the feed solves.
         wall_s: how long it took.
     """
@@ -85,6 +87,7 @@ class Outcome:
     duration_h: float
     left: dict[str, float]
     solves: dict[str, int] = field(default_factory=dict)
+    alarms: dict[str, int] = field(default_factory=dict)
     solve_ms: tuple[float, ...] = ()
     wall_s: float = 0.0
 
@@ -109,9 +112,12 @@ class Watch:
 
     solve_ms: list[float] = field(default_factory=list)
     solves: Counter[str] = field(default_factory=Counter)
+    alarms: Counter[str] = field(default_factory=Counter)
 
     def see(self, record: CycleRecord) -> None:
         """Note one cycle."""
+        events = record.decision.events
+        self.alarms.update(item.code for item in events if item.severity is Severity.ALARM)
         seconds = record.durations.get("solve.feed")
         plan = record.decision.plans.get("feed")
         if seconds is not None and plan is not None:
@@ -194,6 +200,7 @@ def judged(
         duration_h=float(truth.time_h[-1]),
         left=left,
         solves=dict(seen.solves),
+        alarms=dict(seen.alarms),
         solve_ms=tuple(np.percentile(times, [50, 99, 100]).tolist()) if times else (),
         wall_s=wall_s,
     )

@@ -1,5 +1,6 @@
 """What came of the batches, as tables."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -116,8 +117,13 @@ def verdicts(results: Results, variant: str = "agent") -> list[str]:
         ("soft limits outside, % of time", outside_percent(done), OUTSIDE_GOAL_PERCENT, False),
         ("batches with a hard limit broken", float(broken), 0.0, False),
     )
+    alarms = sum((Counter(item.alarms) for item in done), Counter[str]())
+    told = ", ".join(f"{code} {count}" for code, count in sorted(alarms.items())) or "none"
     return [
-        f"{VARIANTS[variant].title}: {name} {value:.4g}, goal {goal:g}: "
-        f"{'met' if (value >= goal if more else value <= goal) else 'NOT met'}"
-        for name, value, goal, more in figures
+        *(
+            f"{VARIANTS[variant].title}: {name} {value:.4g}, goal {goal:g}: "
+            f"{'met' if (value >= goal if more else value <= goal) else 'NOT met'}"
+            for name, value, goal, more in figures
+        ),
+        f"{VARIANTS[variant].title}: alarms in {len(done)} batches: {told}",
     ]
