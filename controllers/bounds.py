@@ -13,8 +13,10 @@ from controllers.situation import Situation
 from controllers.transcription import Program, input_scales
 
 STEP_ERROR = 0.01
-"""How far below zero a state may be in a program of Runge-Kutta steps, in units of its scale: near
-zero their error is larger than the state. What is simulated afterwards is what counts."""
+"""How far below zero a state may be in a program of Runge-Kutta steps, or with boluses, in units of
+its scale: near zero their error is larger than the state. What a bolus brings may be used up within
+a piece, and a polynomial through that dips below zero: held above, it would forbid boluses at which
+it dips, and make local optima of others. What is simulated afterwards is what counts."""
 
 ROOM = 1e-3
 """How far beyond a hard limit that is reached already a plan may go, in units of its scale."""
@@ -88,7 +90,8 @@ class Bounds:
         layout = self._program.layout
         lower, upper = np.zeros(layout.size), np.full(layout.size, np.inf)
         states = [self._problem.model.states[name] for name in self._problem.moving_states]
-        least = -STEP_ERROR if self._problem.method is Method.SHOOTING else 0.0
+        rough = self._problem.method is Method.SHOOTING or bool(self._problem.boluses)
+        least = -STEP_ERROR if rough else 0.0
         lowest = [state.lower / state.scale for state in states]
         # A model may allow a trace below zero for rounding; only what is less is truly signed.
         signed = np.array([low if low < -STEP_ERROR else least for low in lowest])

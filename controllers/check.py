@@ -39,7 +39,7 @@ class Looked:
     Attributes:
         inputs: decided inputs, inside their bounds, shape (scenarios, pieces, decided).
         boluses: litres, shape (scenarios, pieces, boluses).
-        stretch: factor of the pieces' lengths.
+        stretch: factor of the loose pieces' lengths.
         ends: states at the ends of the pieces, shape (scenarios, pieces, states).
         outputs: outputs there, shape (scenarios, pieces, outputs).
         checks: what was found.
@@ -82,7 +82,7 @@ def look(
     with np.errstate(invalid="ignore"):
         scaled = simulated.points[..., moving] / state_scales(problem)
         defect = float(np.abs(scaled - vector[layout.states]).max())
-    broken = _broken(problem, ends, outputs, np.cumsum(situation.steps_h) * stretch)
+    broken = _broken(problem, ends, outputs, np.cumsum(situation.lengths_h(stretch)))
     kept = [excess for place, excess, _, _ in broken if place not in given_up]
     finite = bool(np.isfinite(outputs).all())
     return Looked(

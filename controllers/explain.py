@@ -94,8 +94,8 @@ def _active(
     """One bound if any scenario reaches it in any piece."""
     pieces = np.flatnonzero(reached.any(axis=0))
     if pieces.size:
-        ends_h = np.cumsum(situation.steps_h) * stretch
-        begins_h = ends_h - situation.steps_h * stretch
+        ends_h = np.cumsum(situation.lengths_h(stretch))
+        begins_h = ends_h - situation.lengths_h(stretch)
         yield Active(
             name=name,
             kind=kind,

@@ -38,7 +38,8 @@ def widening(horizon_h: float, pieces: int, first_h: float | None) -> Floats:
 def through(steps_h: Floats, moments_h: Iterable[float]) -> Floats:
     """The grid with its nearest inner nodes moved onto moments, such as those of boluses.
 
-    Moments outside the horizon are left out; of those that share a node, the first one counts.
+    Moments outside the horizon are left out. As long as there are fewer of them than pieces, each
+    has a node of its own; of more, the first ones count.
 
     Args:
         steps_h: lengths of the pieces, shape (pieces,).
@@ -48,18 +49,23 @@ def through(steps_h: Floats, moments_h: Iterable[float]) -> Floats:
         Lengths of the pieces, same shape and sum.
     """
     nodes = np.concatenate([[0.0], np.cumsum(steps_h)])
-    fixed: dict[int, float] = {0: 0.0, len(nodes) - 1: float(nodes[-1])}
-    for moment_h in sorted(moments_h):
-        if not 0.0 < moment_h < nodes[-1]:
-            continue
-        if min(abs(at_h - moment_h) for at_h in fixed.values()) < SAME_H:
-            continue
-        below = max(node for node, at_h in fixed.items() if at_h <= moment_h)
-        above = min(node for node, at_h in fixed.items() if at_h > moment_h)
-        free = [node for node in range(below + 1, above) if node not in fixed]
-        if free:
-            nearest = min(free, key=lambda node: abs(nodes[node] - moment_h))
-            fixed[nearest] = moment_h
-    places = sorted(fixed)
-    moved = np.interp(nodes, nodes[places], [fixed[place] for place in places])
+    last = len(nodes) - 1
+    wanted = _apart(moments_h, float(nodes[-1]))[: last - 1]
+    places, values = [0], [0.0]
+    for i, moment_h in enumerate(wanted):
+        # Every later moment needs a node as well.
+        highest = last - (len(wanted) - i)
+        free = np.arange(places[-1] + 1, highest + 1)
+        places.append(int(free[np.argmin(np.abs(nodes[free] - moment_h))]))
+        values.append(moment_h)
+    moved = np.interp(nodes, nodes[[*places, last]], [*values, float(nodes[-1])])
     return np.asarray(np.diff(moved), dtype=np.float64)
+
+
+def _apart(moments_h: Iterable[float], horizon_h: float) -> list[float]:
+    """Moments inside the horizon, rising, each one once."""
+    apart = [0.0]
+    for moment_h in sorted(moments_h):
+        if moment_h - apart[-1] >= SAME_H and horizon_h - moment_h >= SAME_H:
+            apart.append(moment_h)
+    return apart[1:]

@@ -112,7 +112,8 @@ class Nmpc:
         ends = self._parts.bounds.ends(situation)
         numbers = self._numbers(situation, ends, ())
         if warm is not None:
-            start = shifted(self._program, warm, elapsed_h, situation.steps_h)
+            steps_h, loose = situation.steps_h, situation.loose
+            start = shifted(self._program, warm, elapsed_h, steps_h, loose)
             yield [self._judged(situation, ends, self._solvers.warm(start, numbers), numbers)]
         guess = self._guess(situation, ends, 1.0)
         cold = self._solvers.cold(guess, numbers, "cold")
@@ -226,7 +227,7 @@ class Nmpc:
     ) -> Plan:
         relaxed = candidate.name == "relaxed"
         status = SolveStatus.ACCEPTABLE if relaxed else SolveStatus.SOLVED
-        steps_h = situation.steps_h * looked.stretch
+        steps_h = situation.lengths_h(looked.stretch)
         point = candidate.point
         return Plan(
             problem=self.problem.name,

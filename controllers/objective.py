@@ -18,7 +18,7 @@ class Terms:
 
     def __init__(self, problem: Problem, symbols: ProgramInputs, stretch: ca.SX | float) -> None:
         self._problem, self._symbols = problem, symbols
-        self._lengths_h = symbols.steps_h * stretch
+        self._lengths_h = symbols.lengths_h(stretch)
         self._mean_h = ca.sum1(symbols.steps_h) / problem.pieces
         self._fed_L = ca.SX(0)
         self.values: dict[str, ca.SX] = {}

@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from controllers.arrays import Floats
+from controllers.grid import SAME_H
 
 
 class SolveStatus(StrEnum):
@@ -227,14 +228,19 @@ class Plan:
         values = dict.fromkeys(self.poured, 0.0)
         values |= dict(zip(self.decided, self.inputs[piece].tolist(), strict=True))
         for name, volume_L, begins_h, over_h in self._pours():
-            if begins_h <= elapsed_h < begins_h + over_h:
+            # A clock that is a little early or late must not pour in one cycle more or less.
+            if begins_h <= elapsed_h + SAME_H < begins_h + over_h:
                 values[name] += volume_L / over_h
         return values
 
     def pouring(self, elapsed_h: float) -> bool:
-        """Whether a bolus is being poured at a time after the solve."""
+        """Whether a bolus is half poured at a time after the solve: begun before, and not done.
+
+        One that begins just now is not: there is still time to change one's mind.
+        """
         return any(
-            begins_h <= elapsed_h < begins_h + over_h for _, _, begins_h, over_h in self._pours()
+            begins_h + SAME_H < elapsed_h < begins_h + over_h - SAME_H
+            for _, _, begins_h, over_h in self._pours()
         )
 
     def _pours(self) -> Iterator[tuple[str, float, float, float]]:

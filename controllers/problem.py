@@ -238,7 +238,8 @@ class Problem:
         limits: intervals for outputs.
         totals: bounds of sums of inputs.
         boluses: liquids that may be poured at once.
-        free_harvest: whether the end of the horizon is decided too; all pieces stretch with it.
+        free_harvest: whether the end of the horizon is decided too; the pieces stretch with it,
+            save those before the last bolus, whose times are the clock's.
         scenarios: courses that the plan must be good for.
         held_states: states taken as constant over the horizon because they are much slower than
             it, or because other loops hold them.
@@ -310,8 +311,6 @@ class Problem:
             yield "a yield needs the litres of feed that the medium is worth, positive"
         if not all(item.over_h > 0.0 for item in self.boluses):
             yield "a bolus takes some time to pour, so over_h must be positive"
-        if self.free_harvest and self.boluses:
-            yield "boluses need a fixed harvest: their times would stretch with it"
         if not 1 <= self.scenarios.common_pieces <= self.pieces:
             yield f"common_pieces must be 1 to {self.pieces}"
         yield from self._beyond_shooting()

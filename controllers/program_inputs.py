@@ -23,6 +23,7 @@ class ProgramInputs:
         self.given = ca.SX.sym("given", len(model.inputs), problem.pieces)
         self.previous = ca.SX.sym("previous", len(problem.inputs))
         self.steps_h = ca.SX.sym("steps_h", problem.pieces)
+        self.loose = ca.SX.sym("loose", problem.pieces if problem.free_harvest else 0)
         self.setpoints = ca.SX.sym("setpoints", len(problem.tracked))
         self.spent = ca.SX.sym("spent")
         # Weights, each in the order of the problem's tables.
@@ -40,16 +41,23 @@ class ProgramInputs:
         """All parameters of the program in one column."""
         return ca.vertcat(
             ca.vec(self.initial), ca.vec(self.parameters), self.shares, ca.vec(self.given),
-            self.previous, self.steps_h, self.setpoints, self.spent, self.maximise, self.rewards,
-            self.tracking, self.violations, self.moves, self.efforts, self.prices,
+            self.previous, self.steps_h, self.loose, self.setpoints, self.spent, self.maximise,
+            self.rewards, self.tracking, self.violations, self.moves, self.efforts, self.prices,
             self.bolus_prices,
         )  # fmt: skip
+
+    def lengths_h(self, stretch: ca.SX | float) -> ca.SX:
+        """Lengths of the pieces: a free harvest stretches those that are loose."""
+        if not self.loose.numel():
+            return self.steps_h
+        return self.steps_h * (1.0 + self.loose * (stretch - 1.0))
 
     @staticmethod
     def numbers(problem: Problem, situation: Situation) -> Floats:
         """The parameters' values in the order of `vector`; weights are the problem's."""
         limits, inputs = [side.limit for side in problem.sides], problem.inputs
         best = problem.maximise
+        loose = np.ones(problem.pieces) if situation.loose is None else situation.loose
         parts: list[Floats | list[float]] = [
             situation.states.ravel(),
             situation.scenario_parameters.ravel(),
@@ -57,6 +65,7 @@ class ProgramInputs:
             situation.given_pieces(problem.pieces).ravel(),
             situation.previous,
             situation.steps_h,
+            loose if problem.free_harvest else [],
             situation.setpoints,
             [spent(problem, situation)],
             [0.0 if best is None else 1.0 / best.scale],

@@ -112,10 +112,10 @@ class Rollout:
             situation: where it starts.
             inputs: decided ones, shape (scenarios or 1, pieces, decided).
             boluses: litres at the starts of the pieces, shape (scenarios or 1, pieces, boluses).
-            stretch: factor of the pieces' lengths.
+            stretch: factor of the loose pieces' lengths.
         """
         steps = self._problem.check_steps
-        lengths_h = situation.steps_h * stretch
+        lengths_h = situation.lengths_h(stretch)
         allowed = max(TOLERANCE_SHARE * self._problem.defect_max, ROUNDING)
         coarse = self._courses(steps, situation, inputs, boluses, lengths_h)
         for _ in range(DOUBLINGS):

@@ -43,9 +43,11 @@ class Situation:
         bolus_allowed: whether each bolus may be poured at the start of each piece, shape (pieces,
             boluses); None where there are none.
         bolus_guess: volumes to start a cold solve from, same shape; None for none.
-        stretch: bounds of the factor by which all pieces are stretched, for a free harvest.
+        stretch: bounds of the factor by which pieces are stretched, for a free harvest.
+        loose: whether each piece is stretched, 1 or 0, shape (pieces,): those before the last time
+            of a bolus are not, because that time is the clock's. None for all of them.
         batch_h: hours since inoculation.
-        fed_L: litres of the decided liquids fed so far.
+        fed_L: litres of the decided and poured liquids fed so far.
     """
 
     time_s: float
@@ -62,8 +64,14 @@ class Situation:
     bolus_allowed: Floats | None = None
     bolus_guess: Floats | None = None
     stretch: tuple[float, float] = (1.0, 1.0)
+    loose: Floats | None = None
     batch_h: float = 0.0
     fed_L: float = 0.0
+
+    def lengths_h(self, stretch: float) -> Floats:
+        """Lengths of the pieces when those that may be are stretched, shape (pieces,)."""
+        loose = 1.0 if self.loose is None else self.loose
+        return self.steps_h * (1.0 + loose * (stretch - 1.0))
 
     @property
     def given_now(self) -> Floats:
@@ -97,6 +105,10 @@ class Situation:
             self.states, self.scenario_parameters, self.shares, self.given, self.previous,
             self.steps_h, self.setpoints, self.guess, np.array([self.batch_h, self.fed_L]),
             np.array(self.stretch),
-            *(table for table in (self.bolus_allowed, self.bolus_guess) if table is not None),
+            *(
+                table
+                for table in (self.bolus_allowed, self.bolus_guess, self.loose)
+                if table is not None
+            ),
         )  # fmt: skip
         return all(bool(np.isfinite(values).all()) for values in numbers)

@@ -250,6 +250,7 @@ class _Builder:
         outputs: dict[str, ca.SX] = {}
         start, before = model.start, model.before
         terms = Terms(problem, self.symbols, self.stretch)
+        lengths_h = self.symbols.lengths_h(self.stretch)
         found: dict[str, list[Places]] = {
             name: []
             for name in ("states", "inputs", "slacks", "boluses", "before", "equations", "moves",
@@ -262,8 +263,7 @@ class _Builder:
             u = model.whole_input(u_k, k)
             if problem.boluses:
                 start = model.after_boluses(start, poured_k)
-            piece_h = self.symbols.steps_h[k] * self.stretch
-            start, states, equations = self.piece(model, start, u, piece_h, f"{scenario}_{k}")
+            start, states, equations = self.piece(model, start, u, lengths_h[k], f"{scenario}_{k}")
             move = u_k - before
             carried, before_places, equations = self._carried(u_k, equations, f"{scenario}_{k}")
             # Shooting reads the end's outputs by the carried inputs: no two blocks of the Hessian

@@ -13,7 +13,13 @@ LEAST_STRETCH = 1e-3
 """How short a horizon may become before the bounds of the harvest say what is right."""
 
 
-def shifted(program: Program, warm: WarmStart, elapsed_h: float, steps_h: Floats) -> Start:
+def shifted(
+    program: Program,
+    warm: WarmStart,
+    elapsed_h: float,
+    steps_h: Floats,
+    loose: Floats | None = None,
+) -> Start:
     """The last point read on the new grid: states interpolated, the rest piece by piece.
 
     Args:
@@ -21,12 +27,16 @@ def shifted(program: Program, warm: WarmStart, elapsed_h: float, steps_h: Floats
         warm: last point.
         elapsed_h: hours since then.
         steps_h: lengths of the new pieces, shape (pieces,).
+        loose: which of them a free harvest stretches, as a situation has it; None for all.
     """
     layout, rows = program.layout, program.rows
     stretch = 1.0
     if layout.stretch.size:
-        stretch = max((warm.steps_h.sum() - elapsed_h) / steps_h.sum(), LEAST_STRETCH)
-        steps_h = steps_h * stretch
+        loose = np.ones(len(steps_h)) if loose is None else loose
+        # The harvest stays where it was; what does not stretch is there in any case.
+        left_h, loose_h = warm.steps_h.sum() - elapsed_h, (loose * steps_h).sum()
+        stretch = max(1.0 - (steps_h.sum() - left_h) / loose_h, LEAST_STRETCH)
+        steps_h = steps_h * (1.0 + loose * (stretch - 1.0))
     old_edges, new_edges = _edges(warm.steps_h), _edges(steps_h) + elapsed_h
     old_h = (old_edges[:-1, None] + warm.steps_h[:, None] * program.point_times).ravel()
     new_h = (new_edges[:-1, None] + steps_h[:, None] * program.point_times).ravel()

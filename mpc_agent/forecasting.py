@@ -94,7 +94,8 @@ def scenarios(
     the situation's guess. The combinations are the largest singular vectors of that response, so
     that few scenarios span most of what the plan must be good for.
     """
-    response = ahead(nmpc, kalman, estimate, situation, situation.guess).differences
+    guess, poured = situation.guess, situation.bolus_guess
+    response = ahead(nmpc, kalman, estimate, situation, guess, poured).differences
     places, scales = _what_matters(nmpc.problem)
     weighed = np.nan_to_num(response[..., places] / scales).reshape(len(response), -1)
     mixtures, _, _ = np.linalg.svd(weighed, full_matrices=False)

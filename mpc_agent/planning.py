@@ -1,6 +1,6 @@
 """From estimate to plans: what each problem is told, and when it is solved again. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,7 @@ class Situated:
         inputs: inputs acting on the plant, shape (inputs,).
         setpoints: setpoints in force, by input name.
         limits: the plant's own setpoint ranges, by input name.
-        fed_L: litres of the decided liquids delivered so far.
+        fed_L: litres of the decided and poured liquids delivered so far.
     """
 
     time_s: float
@@ -47,7 +47,10 @@ class Situated:
 def feed_is_due(
     settings: FeedSettings, estimate: Estimate, now: Situated, last: Plan | None
 ) -> bool:
-    """Whether the feeds must be planned: nothing planned, time is up, or the lab told news."""
+    """Whether the feeds must be planned: nothing planned, time is up, or the lab told news.
+
+    Also when the last plan has come to its end: the harvest that it chose is due, but not done.
+    """
     too_late = now.remaining_h < LAST_PLAN_SHARE * (now.batch_h + now.remaining_h)
     if now.batch_h < settings.from_h or too_late:
         return False
@@ -59,7 +62,8 @@ def feed_is_due(
         return False
     bolus = bool(bolus_allowed(settings, now, np.ones(1)).any())
     told = any(result.verdict is Verdict.OK for result in estimate.samples)
-    return bolus or age_s >= settings.interval_s - 1 or (told and settings.after_samples)
+    lasts_s = min(settings.interval_s, 3600 * float(last.grid_h[-1]))
+    return bolus or age_s >= lasts_s - 1 or (told and settings.after_samples)
 
 
 def search_is_due(settings: FeedSettings, now: Situated, last: Plan | None) -> bool:
@@ -104,23 +108,34 @@ def feed_situation(
         output_deviation=deviation_ahead(last, now, steps_h),
     )
     allowed = bolus_allowed(settings, now, steps_h)
+    loose = loose_pieces(settings, now, steps_h)
     return replace(
         begun,
         state=state,
         bolus_allowed=allowed,
         bolus_guess=_bolus_guess(settings, recipe, now, steps_h, allowed),
-        stretch=stretch(settings, now),
+        stretch=stretch(settings, now, float((loose * steps_h).sum())),
+        loose=loose,
         batch_h=now.batch_h,
         fed_L=now.fed_L,
     )
 
 
-def stretch(settings: FeedSettings, now: Situated) -> tuple[float, float]:
-    """Bounds of the harvest as a factor of the time that remains at the latest."""
+def loose_pieces(settings: FeedSettings, now: Situated, steps_h: Floats) -> Floats:
+    """Where a free harvest stretches the pieces: after the last bolus, 1 or 0, shape (pieces,)."""
+    begins_h = now.batch_h + np.concatenate([[0.0], np.cumsum(steps_h)[:-1]])
+    times_h = np.concatenate([*settings.bolus_times.values(), np.zeros(1)])
+    last_h = float(times_h.max())
+    return np.asarray(begins_h >= last_h - SAME_H, dtype=np.float64)
+
+
+def stretch(settings: FeedSettings, now: Situated, loose_h: float) -> tuple[float, float]:
+    """Bounds of the harvest as a factor of the time `loose_h` that the plan may stretch."""
     if settings.earliest_harvest_h is None:
         return 1.0, 1.0
     earliest_h = max(settings.earliest_harvest_h - now.batch_h, 0.0)
-    return max(earliest_h / now.remaining_h, LAST_PLAN_SHARE), 1.0
+    fixed_h = now.remaining_h - loose_h
+    return max((earliest_h - fixed_h) / loose_h, LAST_PLAN_SHARE), 1.0
 
 
 def bolus_allowed(settings: FeedSettings, now: Situated, steps_h: Floats) -> Floats:
@@ -149,11 +164,20 @@ def _bolus_guess(
 def steps_ahead(settings: FeedSettings, now: Situated) -> Floats:
     """Lengths of the pieces from here to harvest, with nodes where boluses may begin."""
     steps_h = widening(now.remaining_h, settings.problem.pieces, settings.first_piece_h)
-    moments_h = [float(hour) for hours in settings.bolus_times.values() for hour in hours]
-    # A bolus that is due now begins with the first piece.
-    return through(
-        steps_h, [hour - now.batch_h for hour in moments_h if hour > now.batch_h + SAME_H]
+    begins_h = _ahead_h(now, settings.bolus_times.values())
+    ends_h = _ahead_h(
+        now,
+        (settings.bolus_times[item.input] + item.over_h for item in settings.problem.boluses),
     )
+    # Limits are held where pieces end: right after a pouring, too, as far as there are pieces.
+    spare = len(steps_h) - 1 - len(begins_h)
+    return through(steps_h, [*begins_h, *ends_h[: max(spare, 0)]])
+
+
+def _ahead_h(now: Situated, hours: Iterable[Floats]) -> list[float]:
+    """Hours from now to moments that are ahead, rising, each once; one that is now is not."""
+    moments_h = np.unique(np.round(np.concatenate([*hours, np.zeros(0)]), 6)) - now.batch_h
+    return [float(moment_h) for moment_h in moments_h if SAME_H < moment_h < now.remaining_h]
 
 
 def recipe_inputs(nmpc: Nmpc, recipe: Recipe, now: Situated, steps_h: Floats) -> Floats:
@@ -167,7 +191,7 @@ def recipe_inputs(nmpc: Nmpc, recipe: Recipe, now: Situated, steps_h: Floats) ->
         else np.full(len(steps_h), item.lower)
         for item in nmpc.problem.inputs
     ]
-    return np.column_stack(rates)
+    return np.array(rates).reshape(-1, len(steps_h)).T
 
 
 def recipe_ahead(recipe: Recipe, name: str, now: Situated, steps_h: Floats) -> Floats:
@@ -226,7 +250,7 @@ def _situation(
         steps_h=steps_h,
         setpoints=setpoints,
         guess=guess,
-        input_bounds=np.array(bounds),
+        input_bounds=np.array(bounds).reshape(-1, 2),
         output_deviation=output_deviation,
     )
 

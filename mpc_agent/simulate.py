@@ -121,7 +121,7 @@ def simulate(
     cache: Path | None = None,
     progress: Callable[[CycleRecord], None] | None = None,
 ) -> Achieved:
-    """Run a whole batch in this process and judge it.
+    """Run a whole batch in this process and judge it: to harvest, where the plan chooses it, too.
 
     Args:
         settings: the agent's; its driver and clock are replaced, nothing else.
@@ -141,16 +141,20 @@ def simulate(
     startup_s = process_age_s()
     start_s = plant.time_s
 
+    harvested = asyncio.Event()
+
     def note(record: CycleRecord) -> None:
         seen.see(record, (record.time_s - start_s) / 3600, _saturated(settings, record))
         if progress is not None:
             progress(record)
+        if harvest_is_due(settings, record):
+            harvested.set()
 
     async def whole_batch() -> None:
         run = await prepare(settings, engines, driver, clock, folder / RECORD_NAME)
         health = Health(run.period_s)
         try:
-            await run_agent(run, clock, asyncio.Event(), health, note)
+            await run_agent(run, clock, harvested, health, note)
         finally:
             await driver.close()
             run.agent.journal.close()
@@ -158,6 +162,7 @@ def simulate(
     asyncio.run(whole_batch())
     plant.save_truth(folder / TRUTH_NAME)
     section = settings.document.simulation or SimulationSection(plant="")
+    plant_settings = _until_harvest(plant_settings, plant.truth)
     recipe = recipe_truth(plant_settings) if compare else None
     best = None
     if recipe is not None and plant_settings.yardstick.decided:
@@ -166,6 +171,21 @@ def simulate(
         settings, plant_settings, plant.truth, seen, recipe, best,
         startup_s=startup_s, wall_s=watch.elapsed_s, folder=folder,
     )  # fmt: skip
+
+
+def harvest_is_due(settings: Settings, record: CycleRecord) -> bool:
+    """Whether a plan that chooses the harvest ends before the next cycle."""
+    plan = record.decision.memory.plans.get("feed")
+    if plan is None or not settings.control.feed.problem.free_harvest:
+        return False
+    left_s = plan.solved_at_s + 3600 * float(plan.grid_h[-1]) - record.time_s
+    return left_s < settings.document.cycle.period_s
+
+
+def _until_harvest(plant: PlantSettings, truth: Truth) -> PlantSettings:
+    """The plant with the length that the batch had: what it is compared with ends there, too."""
+    hours = min(float(truth.time_h[-1]), plant.batch.duration_h)
+    return plant.model_copy(update={"batch": plant.batch.model_copy(update={"duration_h": hours})})
 
 
 def achieved(

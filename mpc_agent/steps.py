@@ -120,7 +120,8 @@ def situated(
     """What planning must know besides the estimate."""
     batch_h = rooms.hours(readings.read_at_s)
     problem = rooms.feed.problem
-    liquids = set(problem.model.volume_flows) & {item.name for item in problem.inputs}
+    decided = {*problem.decided, *(item.input for item in problem.boluses)}
+    liquids = set(problem.model.volume_flows) & decided
     return Situated(
         time_s=readings.read_at_s,
         batch_h=batch_h,
@@ -157,20 +158,20 @@ def _with_forecast(
 ) -> tuple[Plan, Mapping[str, Forecast]]:
     """The plan with its deviations, and the harvest by following it or the recipe from here on.
 
-    Each has its own harvest: that of the plan where it is free, that of the recipe at the latest.
+    Both are foretold for the harvest that is planned.
     """
     kalman, nmpc = rooms.kalman, rooms.feed
     best = nmpc.problem.maximise
     product = nmpc.problem.model.product if best is None else best.output
     place = nmpc.problem.model.output_names.index(product)
-    by_recipe = recipe_inputs(nmpc, rooms.recipe, now, situation.steps_h)
-    planned = situation
-    if nmpc.problem.free_harvest:
-        planned = replace(situation, steps_h=np.diff(plan.grid_h, prepend=0.0))
+    # Both on the plan's own grid: a free harvest has stretched it, and compares at its own hour.
+    planned = replace(situation, steps_h=np.diff(plan.grid_h, prepend=0.0))
+    by_recipe = recipe_inputs(nmpc, rooms.recipe, now, planned.steps_h)
+    poured = situation.bolus_guess
     by_plan = ahead(nmpc, kalman, estimate, planned, plan.inputs, plan.boluses)
     expected = {
         "plan": _at_harvest(by_plan, place),
-        "recipe": _at_harvest(ahead(nmpc, kalman, estimate, situation, by_recipe), place),
+        "recipe": _at_harvest(ahead(nmpc, kalman, estimate, planned, by_recipe, poured), place),
     }
     return replace(plan, output_deviation=by_plan.deviations), expected
 

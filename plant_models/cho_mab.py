@@ -69,8 +69,8 @@ _FULL_STATES = {
 }
 
 _CORE_INPUTS = {
-    "glucose_feed": Input("L/h", "glucose feed", 0.0, 2.0, 0.0, 20.0),
-    "amino_feed": Input("L/h", "amino-acid feed", 0.0, 2.0, 0.0, 20.0),
+    "glucose_feed": Input("L/h", "glucose feed", 0.0, 2.0, 0.0, 100.0),
+    "amino_feed": Input("L/h", "amino-acid feed", 0.0, 2.0, 0.0, 100.0),
 }
 
 _FULL_INPUTS = {

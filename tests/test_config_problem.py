@@ -101,6 +101,7 @@ def test_boluses_have_their_hours_and_their_pump(tmp_path: Path) -> None:
         tmp_path,
         drop(*FEED, "inputs", "amino_feed"),
         put(*FEED, "boluses", value={"amino_feed": BOLUS, "glucose_feed": {**every, "price": 0.2}}),
+        put(*FEED, "inputs", "glucose_feed", "upper", value=4.6),
     )
     feed = found.control.feed
     assert feed.problem.boluses == (
@@ -200,9 +201,14 @@ def total(**changes: Any) -> list[dict[str, Any]]:
 
 
 def bolus(name: str = "amino_feed", **changes: Any) -> Change:
-    """A bolus, changed; keys that become None are left out."""
+    """A bolus in place of a flow, changed; keys that become None are left out."""
     section = {key: item for key, item in {**BOLUS, **changes}.items() if item is not None}
-    return put(*FEED, "boluses", value={name: section})
+
+    def change(data: dict[str, Any]) -> None:
+        put(*FEED, "boluses", value={name: section})(data)
+        data["control"]["feed"]["inputs"].pop(name, None)
+
+    return change
 
 
 def rewarded(*outputs: str) -> list[dict[str, Any]]:
@@ -386,9 +392,16 @@ CASES: dict[str, tuple[Change, str]] = {
         ),
         "control.feed.harvest.earliest_h = 40: must be after control.feed.from_h, 48",
     ),
-    "bolus and a harvest that moves": (
-        all_of(bolus(), put(*FEED, "harvest", value={"earliest_h": 300})),
-        "control.feed: cannot have harvest and boluses: their times would move with it",
+    "bolus after the earliest harvest": (
+        all_of(bolus(), put(*FEED, "harvest", value={"earliest_h": 144})),
+        (
+            "control.feed.boluses.amino_feed.at_h[1] = 144: must be done before "
+            "control.feed.harvest.earliest_h, 144: it takes"
+        ),
+    ),
+    "nothing that is decided": (
+        put(*FEED, "inputs", value={}),
+        "control.feed: needs inputs, boluses or both",
     ),
     "bolus of a gas": (
         bolus("air"),
@@ -458,6 +471,7 @@ CASES: dict[str, tuple[Change, str]] = {
     "boluses of two liquids on one grid": (
         all_of(
             put(*FEED, "pieces", value=4),
+            put(*FEED, "inputs", value={}),
             put(
                 *FEED,
                 "boluses",
@@ -489,6 +503,17 @@ CASES: dict[str, tuple[Change, str]] = {
         (
             "control.feed.boluses.amino_feed.largest_L = 6: must not be above 5.6: the pump gives "
             "no more in over_s at 5.6 L/h, its upper in safety.inputs"
+        ),
+    ),
+    "bolus beside a flow that needs the pump": (
+        all_of(
+            bolus(over_s=600, smallest_L=0, largest_L=0.15),
+            put(*FEED, "inputs", "amino_feed", value={"lower": 0, "upper": 5}),
+        ),
+        (
+            "control.feed.boluses.amino_feed.largest_L = 0.15: must not be above 0.1: the pump "
+            "gives no more in over_s at 0.6 L/h, what the flow of up to 5 L/h in "
+            "control.feed.inputs leaves"
         ),
     ),
     "bolus above the hourly dose": (

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from controllers.arrays import Floats
 from controllers.nmpc import Nmpc
 from controllers.plan import Plan, SolveStatus
-from controllers.problem import Bolus, DecidedInput, Limit, Maximise, Problem
+from controllers.problem import Bolus, DecidedInput, Limit, Maximise, Per, Problem
 from controllers.situation import Situation
 from controllers.transcription import poured
 from plant_models.batch_bioreactor import CONTROL
@@ -286,3 +286,32 @@ def test_only_liquids_can_be_poured() -> None:
             4,
             boluses=(Bolus("air", 0.0, 1.0),),
         )
+
+
+def test_a_free_harvest_moves_what_comes_after_the_last_bolus() -> None:
+    """Boluses stay where the clock has them; the latest harvest allowed is at 22 h."""
+    best = Maximise("product", 0.1, Per.HOUR, 4.0)
+    problem = poured_problem(maximise=best, free_harvest=True)
+    nmpc, loose = Nmpc(problem), (np.arange(PIECES) >= 8).astype(np.float64)
+    plan = nmpc.solve(situated(problem, loose=loose, stretch=(0.25, 0.75)), None)
+    assert plan.usable, plan.message
+    begins_h = np.concatenate([[0.0], plan.grid_h[:-1]])
+    assert begins_h[plan.boluses[:, 0] > 0.0].tolist() == pytest.approx([4.0, 10.0, 16.0])
+    steps_h = np.diff(plan.grid_h, prepend=0.0)
+    np.testing.assert_allclose(steps_h[:8], PIECE_H, rtol=1e-12)
+    np.testing.assert_allclose(steps_h[8:], steps_h[8], rtol=1e-12)
+    assert plan.grid_h[-1] == pytest.approx(22.0)
+    later = nmpc.solve(
+        situated(
+            problem,
+            time_s=2 * PIECE_H * 3600,
+            state=plan.states[1],
+            bolus_allowed=np.roll(ALLOWED, -2, axis=0),
+            steps_h=np.full(PIECES, PIECE_H),
+            loose=(np.arange(PIECES) >= 6).astype(np.float64),
+            stretch=(0.25, 1.0),
+        ),
+        plan,
+    )
+    assert later.usable, later.message
+    assert later.attempts == ("warm",)

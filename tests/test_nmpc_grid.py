@@ -122,3 +122,18 @@ def test_the_order_in_which_moments_are_named_does_not_matter(
     moments_h = [place * float(steps_h.sum()) for place in places]
     one, other = through(steps_h, moments_h), through(steps_h, moments_h[::-1])
     np.testing.assert_array_equal(one, other)
+
+
+@given(grids(), st.lists(st.floats(0.05, 0.95), min_size=1, max_size=40, unique=True))
+def test_every_moment_is_met_as_long_as_there_are_pieces(
+    steps_h: Floats, places: list[float]
+) -> None:
+    """However crowded they are: two days of boluses within the last wide piece, too."""
+    moments_h = np.sort(places) * steps_h.sum()
+    assume(len(moments_h) < len(steps_h))
+    assume(len(moments_h) == 1 or np.diff(moments_h).min() > 0.002)
+    moved = through(steps_h, moments_h)
+    assert (moved > 0.0).all()
+    starts_h = np.cumsum(moved)[:-1]
+    for moment_h in moments_h:
+        assert np.abs(starts_h - moment_h).min() < 1e-9 * steps_h.sum()

@@ -210,25 +210,29 @@ def test_what_is_not_usable_may_hold_anything_and_stays_unusable(status: SolveSt
 
 
 @pytest.mark.parametrize(
-    ("elapsed_h", "piece", "poured_L_per_h"),
+    ("elapsed_h", "piece", "poured_L_per_h", "half_poured"),
     [
-        (0.0, 0, 0.0),
-        (5.999, 0, 0.0),
-        (6.0, 1, 6.0),
-        (6.249, 1, 6.0),
-        (6.25, 1, 0.0),
-        (18.1, 3, 2.0),
-        (23.999, 3, 0.0),
+        (0.0, 0, 0.0, False),
+        (5.99, 0, 0.0, False),
+        # A clock that is a second early or late: the same number of cycles pours.
+        (6.0 - 1e-4, 0, 6.0, False),
+        (6.0, 1, 6.0, False),
+        (6.01, 1, 6.0, True),
+        (6.24, 1, 6.0, True),
+        (6.25 - 1e-4, 1, 0.0, False),
+        (6.25, 1, 0.0, False),
+        (18.1, 3, 2.0, True),
+        (23.99, 3, 0.0, False),
     ],
 )
 def test_a_plan_is_read_piece_by_piece_with_what_is_being_poured(
-    elapsed_h: float, piece: int, poured_L_per_h: float
+    elapsed_h: float, piece: int, poured_L_per_h: float, half_poured: bool
 ) -> None:
     plan = pouring()
     glucose, amino = plan.inputs[piece]
     values = plan.inputs_at(elapsed_h)
     assert values == {"glucose_feed": glucose, "amino_feed": amino + poured_L_per_h}
-    assert plan.pouring(elapsed_h) == (poured_L_per_h > 0)
+    assert plan.pouring(elapsed_h) is half_poured
 
 
 def test_a_liquid_that_is_poured_alone_does_not_flow_in_between() -> None:

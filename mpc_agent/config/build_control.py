@@ -92,7 +92,7 @@ def _feed_settings(document: Document, model: PlantModel) -> FeedSettings:
             None if scenarios is None else Uncertainty(scenarios.directions, scenarios.deviations)
         ),
         bolus_times={
-            name: np.array(item.times_h(harvest_h), dtype=np.float64)
+            name: np.array(item.times_h(feed.poured_until_h(harvest_h)), dtype=np.float64)
             for name, item in feed.boluses.items()
         },
         earliest_harvest_h=None if feed.harvest is None else feed.harvest.earliest_h,

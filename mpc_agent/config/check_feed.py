@@ -77,29 +77,30 @@ def check_feed_times(
             text = f"must be after control.feed.from_h, {feed.from_h:g}"
         yield (*FEED, "harvest", "earliest_h"), text
     for name, item in feed.boluses.items():
-        yield from _bolus_times((*FEED, "boluses", name), item, feed.from_h, harvest_h)
-    yield from _grid_for_boluses(feed, harvest_h)
+        yield from _bolus_times((*FEED, "boluses", name), item, feed, harvest_h)
+    yield from _grid_for_boluses(feed, feed.poured_until_h(harvest_h))
 
 
 def _bolus_times(
-    path: KeyPath, item: BolusSection, from_h: float, harvest_h: float
+    path: KeyPath, item: BolusSection, feed: FeedSection, harvest_h: float
 ) -> Iterator[Finding]:
     """Times before planning begins, too late for harvest, or before the last pouring is done."""
-    over_h = item.over_s / 3600
+    from_h, over_h = feed.from_h, item.over_s / 3600
+    until_h = feed.poured_until_h(harvest_h)
+    name = "batch.harvest_h" if feed.harvest is None else "control.feed.harvest.earliest_h"
+    late = f"must be done before {name}, {until_h:g}: it takes {over_h:g} h"
     for i, at_h in enumerate(item.at_h):
         if at_h < from_h:
             yield (*path, "at_h", i), f"must not be before control.feed.from_h, {from_h:g}"
-        elif at_h + over_h > harvest_h:
-            text = f"must be done before batch.harvest_h, {harvest_h:g}: it takes {over_h:g} h"
-            yield (*path, "at_h", i), text
+        elif at_h + over_h > until_h:
+            yield (*path, "at_h", i), late
         elif i > 0 and at_h - item.at_h[i - 1] < over_h:
             yield (*path, "at_h", i), f"comes before the last one is done: it takes {over_h:g} h"
     if item.every_h is not None and item.from_h is not None:
         if item.from_h < from_h:
             yield (*path, "from_h"), f"must not be before control.feed.from_h, {from_h:g}"
-        elif item.from_h + over_h > harvest_h:
-            text = f"must be done before batch.harvest_h, {harvest_h:g}: it takes {over_h:g} h"
-            yield (*path, "from_h"), text
+        elif item.from_h + over_h > until_h:
+            yield (*path, "from_h"), late
         if item.every_h < over_h:
             yield (*path, "every_h"), f"must be at least over_s, {over_h:g} h"
 
@@ -129,8 +130,12 @@ def check_bolus_guard(
             yield (*path, "over_s"), f"must be one or more whole cycles of {cycle.period_s:g} s"
         elif known is not None:
             most_L_per_h = min(guarded.upper, known.upper)
-            yield from _fast_enough((*path, "largest_L"), item, guarded, most_L_per_h, cycle)
-            yield from _within_the_hour((*path, "largest_L"), item, guarded, safety, cycle)
+            # What flows besides takes its part of the pump.
+            flow = feed.inputs.get(name)
+            beside_L_per_h = 0.0 if flow is None else flow.upper
+            path = (*path, "largest_L")
+            yield from _fast_enough(path, item, guarded, most_L_per_h, beside_L_per_h, cycle)
+            yield from _within_the_hour(path, item, guarded, beside_L_per_h, safety, cycle)
 
 
 ROUNDING = 1e-9
@@ -142,6 +147,7 @@ def _fast_enough(
     item: BolusSection,
     guarded: GuardedInputSection,
     most_L_per_h: float,
+    beside_L_per_h: float,
     cycle: CycleSection,
 ) -> Iterator[Finding]:
     """A flow beyond the pump's, or one that the guard would not let it begin with."""
@@ -150,9 +156,15 @@ def _fast_enough(
         rise_L_per_h = guarded.rise_per_h * cycle.period_s / 3600
         if rise_L_per_h < most_L_per_h:
             fastest_L_per_h, why = rise_L_per_h, "rise_per_h in one cycle"
-    most_L = fastest_L_per_h * item.over_s / 3600
+    rest_L_per_h = min(fastest_L_per_h, most_L_per_h - beside_L_per_h)
+    most_L = max(rest_L_per_h, 0.0) * item.over_s / 3600
     if item.largest_L > most_L * (1 + ROUNDING):
         flow = f"{fastest_L_per_h:.4g} L/h, its {why} in safety.inputs"
+        if rest_L_per_h < fastest_L_per_h:
+            flow = (
+                f"{rest_L_per_h:.4g} L/h, what the flow of up to {beside_L_per_h:.4g} L/h in "
+                "control.feed.inputs leaves"
+            )
         yield path, f"must not be above {most_L:.4g}: the pump gives no more in over_s at {flow}"
 
 
@@ -160,6 +172,7 @@ def _within_the_hour(
     path: KeyPath,
     item: BolusSection,
     guarded: GuardedInputSection,
+    beside_L_per_h: float,
     safety: SafetySection,
     cycle: CycleSection,
 ) -> Iterator[Finding]:
@@ -167,7 +180,8 @@ def _within_the_hour(
     if guarded.max_hourly_dose_L is None:
         return
     over_h, beyond_h = item.over_s / 3600, (safety.validity_s - cycle.period_s) / 3600
-    hourly_L = item.largest_L / over_h * min(over_h + beyond_h, 1.0)
+    poured_L = item.largest_L / over_h * min(over_h + beyond_h, 1.0)
+    hourly_L = poured_L + beside_L_per_h
     if hourly_L > guarded.max_hourly_dose_L * (1 + ROUNDING):
         text = f"counts as {hourly_L:.4g} L in an hour, setpoints being valid for"
         limit = f"max_hourly_dose_L in safety.inputs, {guarded.max_hourly_dose_L:g}"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from controllers.problem import Per
 from mpc_agent.config.base import NotNegative, NumberOrInterval, Positive, Section
-from mpc_agent.config.schema_problem import ProblemSection
+from mpc_agent.config.schema_problem import DecidedSection, ProblemSection
 
 
 class MaximiseSection(Section):
@@ -84,7 +84,8 @@ class BolusSection(Section):
     at_h: Annotated[tuple[NotNegative, ...], Field(strict=False)] = ()
     """When it may be poured, such as [96, 144, 192]; the plan's grid goes through these hours."""
     every_h: Positive | None = None
-    """In place of at_h: the hours between two times, from from_h until harvest."""
+    """In place of at_h: the hours between two times, from from_h until harvest, the earliest one
+    where it is free."""
     from_h: NotNegative | None = None
     """With every_h: the first time."""
     over_s: Positive
@@ -163,6 +164,9 @@ Interval = Annotated[tuple[float, float], Field(strict=False)]
 class FeedSection(ProblemSection):
     """The economic problem: feeds until harvest."""
 
+    inputs: dict[str, DecidedSection] = Field(default_factory=dict)
+    """Inputs that are decided as flows; none where all that is decided is poured."""
+
     interval_s: Positive = 7200.0
     """Time between two solves."""
     maximise: MaximiseSection | None = None
@@ -191,11 +195,15 @@ class FeedSection(ProblemSection):
     """Liquids that may be poured at certain times, by input of the model. The same input may be
     decided as a flow, too."""
     harvest: HarvestSection | None = None
-    """Whether the plan chooses the harvest; null: at batch.harvest_h. Not together with boluses,
-    whose times would move with it."""
+    """Whether the plan chooses the harvest; null: at batch.harvest_h. Boluses must then be done by
+    its earliest_h, because their times are the clock's."""
     scenarios: ScenariosSection | None = None
     """Courses of the plant that the plan must be good for; null: the expected one alone, with the
     limits' margins for what is not known."""
+
+    def poured_until_h(self, harvest_h: float) -> float:
+        """When the last bolus must be done: at harvest, the earliest one where it is free."""
+        return harvest_h if self.harvest is None else self.harvest.earliest_h
 
     @property
     def as_needed(self) -> dict[str, tuple[float, float]]:
@@ -211,8 +219,8 @@ class FeedSection(ProblemSection):
     def _wants_something(self) -> "FeedSection":
         if self.maximise is None and not self.rewarded:
             raise ValueError("needs maximise, rewarded or both")
-        if self.harvest is not None and self.boluses:
-            raise ValueError("cannot have harvest and boluses: their times would move with it")
+        if not self.inputs and not self.boluses:
+            raise ValueError("needs inputs, boluses or both")
         return self
 
 
