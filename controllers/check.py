@@ -8,10 +8,10 @@ import numpy as np
 from controllers.arrays import Floats
 from controllers.bounds import Bounds, Ends
 from controllers.plan import Checks
+from controllers.points import Candidate
 from controllers.problem import Problem
 from controllers.rollout import Rollout
 from controllers.situation import Situation
-from controllers.solvers import Candidate
 from controllers.transcription import Program, input_scales, state_scales
 
 NOTHING = 1e-3

@@ -9,8 +9,8 @@ from controllers.arrays import Flags, Floats
 from controllers.bounds import Ends
 from controllers.check import Looked, Parts, totals
 from controllers.plan import Active
+from controllers.points import Candidate
 from controllers.situation import Situation
-from controllers.solvers import Candidate
 from controllers.transcription import input_scales
 
 NEAR = 0.02

@@ -1,6 +1,7 @@
 """Where things lie in a program's vectors: indices, so that no reader needs to know the order."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import casadi as ca
 import numpy as np
@@ -30,7 +31,7 @@ class Layout:
     stretch: Places
     worst: Places
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Length of the decision vector."""
         return 1 + max(int(places.max()) for places in self.tables if places.size)
@@ -67,7 +68,7 @@ class Rows:
         """Every table of places."""
         return self.equations, self.moves, self.totals, self.sides, self.worst
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Length of the constraint vector."""
         return 1 + max(int(places.max()) for places in self.tables if places.size)

@@ -17,10 +17,11 @@ from controllers.bounds import Bounds, Ends
 from controllers.check import NOTHING, Looked, Parts, look
 from controllers.explain import active_of, terms_of
 from controllers.plan import ADVICE, Plan, SolveStatus, WarmStart, no_plan
+from controllers.points import Candidate, Numbers, Start
 from controllers.problem import Problem
 from controllers.rollout import Rollout
 from controllers.situation import Course, Situation
-from controllers.solvers import Candidate, Numbers, Solvers, SolverStore, Start
+from controllers.solvers import Solvers, SolverStore
 from controllers.transcription import Program, transcribe
 from controllers.warm_start import shifted, simulated_start
 

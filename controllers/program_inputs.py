@@ -79,6 +79,26 @@ class ProgramInputs:
         ]
         return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
 
+    def stages(self, parameters: Floats) -> tuple[Floats, Floats]:
+        """What each piece of each scenario must be told, cut out of `numbers`.
+
+        Returns:
+            Given inputs, initial states, parameters and length of the piece, shape (scenarios,
+            pieces, data), and the initial states, shape (scenarios, states of the model).
+        """
+        scenarios, pieces = self.initial.shape[1], self.given.shape[1]
+        at = np.cumsum([0, self.initial.numel(), self.parameters.numel(), scenarios,
+                        self.given.numel(), self.previous.numel(), pieces])  # fmt: skip
+        initial = parameters[at[0] : at[1]].reshape(scenarios, 1, -1)
+        others = parameters[at[1] : at[2]].reshape(scenarios, 1, -1)
+        given = parameters[at[3] : at[4]].reshape(1, pieces, -1)
+        steps_h = parameters[at[5] : at[6]].reshape(1, pieces, 1)
+        parts = [
+            np.broadcast_to(part, (scenarios, pieces, part.shape[2]))
+            for part in (given, initial, others, steps_h)
+        ]
+        return np.concatenate(parts, axis=2), initial[:, 0]
+
 
 def spent(problem: Problem, situation: Situation) -> float:
     """Hours or litres that count already in the divisor of what is maximised; 1 without one."""

@@ -7,10 +7,12 @@ import casadi as ca
 import numpy as np
 
 from controllers.arrays import Floats
+from controllers.buffered import Buffered
 from controllers.problem import Problem
 from controllers.situation import Situation
 from controllers.transcription import Equations, point_times, poured
 from plant_models.integrate import casadi_step
+from plant_models.model import Method
 
 DOUBLINGS = 5
 """How often the steps are doubled at most: what needs more is no plan to be acted upon."""
@@ -23,6 +25,9 @@ BEYOND = 1e-3
 
 ROUNDING = 1e-10
 """Error that more steps cannot make smaller, in units of the states' scales."""
+
+WRITTEN_OUT = 8
+"""Steps that are written out one after the other, which is faster; more would be long code."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Rollout:
         self._held = {*problem.held_states, *also_held}
         self._widths = np.diff(np.concatenate([[0.0], point_times(problem)]))
         self._step = casadi_step(model, held=self._held)
-        self._levels: dict[int, ca.Function] = {}
+        self._levels: dict[int, Buffered] = {}
         x = ca.SX.sym("x", len(model.states))
         p = ca.SX.sym("p", len(model.parameters))
         volumes_L = ca.SX.sym("volumes_L", len(problem.boluses))
@@ -72,8 +77,9 @@ class Rollout:
         for i, bolus in enumerate(problem.boluses):
             after = poured(problem, after, bolus.input, volumes_L[i], p)
         self._pour = ca.Function("pour", [x, p, volumes_L], [after])
-        self._equations = Equations(model)
-        self._outputs = self._equations.output.map(problem.pieces)
+        equations = Equations(model)
+        self._outputs = Buffered(equations.output.map(problem.pieces))
+        self._output, self._rate = Buffered(equations.output), Buffered(equations.rate)
         self._decided = [model.input_names.index(name) for name in problem.decided]
         states = model.states.values()
         self._scales = np.array([item.scale for item in states])
@@ -82,11 +88,13 @@ class Rollout:
         for steps in (problem.check_steps, 2 * problem.check_steps):
             self._pieces(steps)
 
-    def _pieces(self, steps: int) -> ca.Function:
+    def _pieces(self, steps: int) -> Buffered:
         """All pieces in a row, `steps` steps between two points; built when first needed."""
         if steps not in self._levels:
             model, problem = self._problem.model, self._problem
             between = self._step.fold(steps) if steps > 1 else self._step
+            if model.method is Method.EXPLICIT and steps <= WRITTEN_OUT:
+                between = between.expand()
             start, inputs = ca.MX.sym("x", len(model.states)), ca.MX.sym("u", len(model.inputs))
             parameters, piece_h = ca.MX.sym("p", len(model.parameters)), ca.MX.sym("piece_h")
             volumes_L = ca.MX.sym("volumes_L", len(problem.boluses))
@@ -100,7 +108,7 @@ class Rollout:
                 [start, inputs, volumes_L, parameters, piece_h],
                 [state, ca.vertcat(*points)],
             )
-            self._levels[steps] = piece.mapaccum("pieces", problem.pieces)
+            self._levels[steps] = Buffered(piece.mapaccum("pieces", problem.pieces))
         return self._levels[steps]
 
     def simulated(
@@ -157,20 +165,16 @@ class Rollout:
         self, steps: int, situation: Situation, inputs: Floats, boluses: Floats, lengths_h: Floats
     ) -> Floats:
         pieces, states = self._pieces(steps), situation.states
-        shape = (self._problem.pieces, len(self._widths), states.shape[1])
-        courses = []
+        shape = (len(states), self._problem.pieces, len(self._widths), states.shape[1])
+        courses = np.empty(shape)
         for s, (state, parameters) in enumerate(
             zip(states, situation.scenario_parameters, strict=True)
         ):
-            _, points = pieces(
-                state,
-                self._whole_inputs(situation, inputs[min(s, len(inputs) - 1)]),
-                boluses[min(s, len(boluses) - 1)].T,
-                np.repeat(parameters[:, None], self._problem.pieces, axis=1),
-                lengths_h[None],
-            )
-            courses.append(np.asarray(points, dtype=np.float64).T.reshape(shape))
-        return np.array(courses)
+            whole = self._whole_inputs(situation, inputs[min(s, len(inputs) - 1)])
+            poured_L = boluses[min(s, len(boluses) - 1)]
+            _, points = pieces(state, whole, poured_L, self._everywhere(parameters), lengths_h)
+            courses[s] = points.reshape(shape[1:])
+        return courses
 
     def outputs(self, situation: Situation, ends: Floats, inputs: Floats) -> Floats:
         """Outputs at the ends of the pieces, shape (scenarios, pieces, outputs).
@@ -180,32 +184,36 @@ class Rollout:
             ends: states, shape (scenarios, pieces, states).
             inputs: decided ones, shape (scenarios or 1, pieces, decided).
         """
-        found = []
+        found = np.empty((*ends.shape[:2], len(self._problem.model.output_names)))
         for s, parameters in enumerate(situation.scenario_parameters):
             whole = self._whole_inputs(situation, inputs[min(s, len(inputs) - 1)])
-            tiled = np.repeat(parameters[:, None], self._problem.pieces, axis=1)
-            found.append(np.asarray(self._outputs(ends[s].T, whole, tiled), dtype=np.float64).T)
-        return np.array(found)
+            (values,) = self._outputs(ends[s], whole, self._everywhere(parameters))
+            found[s] = values.reshape(found.shape[1:])
+        return found
 
     def outputs_now(self, situation: Situation) -> Floats:
         """Outputs of every scenario's initial state, shape (scenarios, outputs)."""
+        given = situation.given_now
         return np.array(
             [
-                np.asarray(self._equations.output(state, situation.given_now, parameters)).ravel()
+                self._output(state, given, parameters)[0].copy()
                 for state, parameters in zip(
                     situation.states, situation.scenario_parameters, strict=True
                 )
-            ],
-            dtype=np.float64,
+            ]
         )
 
     def rate_now(self, situation: Situation) -> Floats:
         """Time derivative of the initial state, shape (states,)."""
-        rate = self._equations.rate(situation.state, situation.given_now, situation.parameters)
-        return np.asarray(rate, dtype=np.float64).ravel()
+        (rate,) = self._rate(situation.state, situation.given_now, situation.parameters)
+        return rate.copy()
+
+    def _everywhere(self, parameters: Floats) -> Floats:
+        """The same parameters in every piece, shape (pieces, parameters)."""
+        return np.broadcast_to(parameters, (self._problem.pieces, len(parameters)))
 
     def _whole_inputs(self, situation: Situation, inputs: Floats) -> Floats:
-        """All inputs of the model per piece, shape (inputs, pieces), given ones by piece."""
-        whole = np.array(situation.given_pieces(self._problem.pieces).T)
-        whole[self._decided] = inputs.T
+        """All inputs of the model per piece, shape (pieces, inputs), given ones by piece."""
+        whole = np.array(situation.given_pieces(self._problem.pieces))
+        whole[:, self._decided] = inputs
         return whole

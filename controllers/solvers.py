@@ -2,16 +2,17 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, Protocol
 
 import casadi as ca
 import numpy as np
-from numpy.typing import NDArray
 
-from controllers.arrays import Floats
+from controllers.buffered import Buffered
 from controllers.plan import SolveStatus
+from controllers.points import Candidate, Numbers, Start
 from controllers.problem import Method, Problem
+from controllers.sequential import Sequential
 from controllers.transcription import Program
 
 _QUIET: dict[str, Any] = {"print_time": False, "error_on_fail": False, "calc_lam_p": False}
@@ -29,16 +30,41 @@ _WARM: dict[str, Any] = {
     "ipopt.max_iter": 60,
     # States, inputs and limits come in units of their scales: scaling again costs time for nothing.
     "ipopt.nlp_scaling_method": "none",
+    "ipopt.mumps_scaling": 0,
+    "ipopt.warm_start_init_point": "yes",
+}
+
+
+def _pushed(distance: float) -> dict[str, Any]:
+    """How far from its bounds a warm start begins."""
+    names = "warm_start_bound", "warm_start_mult_bound", "warm_start_slack_bound", "bound"
+    pushes: dict[str, Any] = {f"ipopt.{name}_push": distance for name in names}
+    return {**pushes, "ipopt.bound_frac": distance}
+
+
+_NEAR: dict[str, Any] = {
+    **_pushed(1e-8),
     "ipopt.mu_strategy": "adaptive",
     "ipopt.mu_oracle": "probing",
     "ipopt.mu_init": 1e-4,
-    "ipopt.warm_start_init_point": "yes",
-    "ipopt.warm_start_bound_push": 1e-8,
-    "ipopt.warm_start_mult_bound_push": 1e-8,
-    "ipopt.warm_start_slack_bound_push": 1e-8,
-    "ipopt.bound_push": 1e-8,
-    "ipopt.bound_frac": 1e-8,
 }
+"""Where the plant went as planned: the last point is nearly the next one."""
+
+_FAR: dict[str, Any] = {
+    **_pushed(1e-5),
+    # The barrier only ever falls, fast, to where it costs a millionth: an adaptive one may rise
+    # again and lead away from the optimum that the start is next to.
+    "ipopt.mu_strategy": "monotone",
+    "ipopt.mu_init": 1e-5,
+    "ipopt.mu_linear_decrease_factor": 0.05,
+    "ipopt.mu_superlinear_decrease_power": 1.7,
+    "ipopt.compl_inf_tol": 3e-9,
+    "ipopt.tol": 1e-7,
+}
+"""Where measurements moved the estimate, or the near solver found nothing."""
+
+NEAR = 1e-4
+"""How far the first piece's equations may be off at a start that is near."""
 
 _COLD: dict[str, Any] = {
     **_INTERIOR,
@@ -48,25 +74,6 @@ _COLD: dict[str, Any] = {
     # glucose of a fed-batch to many times what it is, and ruin it.
     "ipopt.bound_push": 1e-5,
     "ipopt.bound_frac": 1e-5,
-}
-
-_SEQUENTIAL: dict[str, Any] = {
-    **_QUIET,
-    "qpsol": "qrqp",
-    # An active set that must be pivoted together from a far start is an interior point's work.
-    "qpsol_options": {
-        "print_iter": False,
-        "print_header": False,
-        "error_on_fail": False,
-        "max_iter": 200,
-    },
-    "convexify_strategy": "eigen-clip",
-    "print_header": False,
-    "print_iteration": False,
-    "print_status": False,
-    "tol_pr": 1e-7,
-    "tol_du": 1e-5,
-    "max_iter": 25,
 }
 
 _STATUS: Mapping[str, SolveStatus] = {
@@ -96,43 +103,6 @@ class SolverStore(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Start:
-    """A primal-dual point to begin from: decision, and multipliers of its bounds and rows."""
-
-    decision: Floats
-    bound_multipliers: Floats
-    constraint_multipliers: Floats
-
-
-@dataclass(frozen=True)
-class Numbers:
-    """One solve's parameters and bounds."""
-
-    parameters: Floats
-    decision_bounds: tuple[Floats, Floats]
-    constraint_bounds: tuple[Floats, Floats]
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What a solver gave; nobody has looked at it yet, and nobody may act on it.
-
-    Attributes:
-        name: which attempt.
-        status: what the solver says of itself.
-        iterations: how many it took.
-        objective: value of the objective.
-        point: decision and multipliers.
-    """
-
-    name: str
-    status: SolveStatus
-    iterations: int
-    objective: float
-    point: Start
-
-
 class Solvers:
     """A program's solver for a first plan, and the fast one that begins from the last plan."""
 
@@ -151,34 +121,34 @@ class Solvers:
             if store is not None:
                 for option, function in derivatives.items():
                     store.put(f"{option}-{key}", function.serialize())
-        self._free = np.ones(program.layout.size, dtype=bool)
-        self._sequential = problem.method is Method.SHOOTING
-        if self._sequential:
-            # Quadratic programs degenerate over variables that are fixed: hard limits' slacks.
-            hard = [i for i, side in enumerate(problem.sides) if side.limit.hard]
-            self._free[program.layout.slacks[..., hard]] = False
-            self._warm = self._quick(f"{problem.name}_warm", nlp)
+        self._sequential: Sequential | None = None
+        if problem.method is Method.SHOOTING:
+            self._sequential = Sequential(problem, program)
         else:
-            # The second solver shares the first one's derivatives: half the building time.
-            options = {**_WARM, **derivatives}
-            self._warm = ca.nlpsol(f"{problem.name}_warm", "ipopt", nlp, options)
-
-    def _quick(self, name: str, nlp: dict[str, ca.SX]) -> ca.Function:
-        """Sequential quadratic programming, over what is not fixed."""
-        free, fixed = np.flatnonzero(self._free).tolist(), np.flatnonzero(~self._free).tolist()
-        rest = ca.substitute([nlp["f"], nlp["g"]], [nlp["x"][fixed]], [ca.SX.zeros(len(fixed))])
-        reduced = {"x": nlp["x"][free], "p": nlp["p"], "f": rest[0], "g": rest[1]}
-        return ca.nlpsol(name, "sqpmethod", reduced, _SEQUENTIAL)
+            first = nlp["g"][program.rows.equations[:, 0].ravel().tolist()]
+            self._first = Buffered(ca.Function("first", [nlp["x"], nlp["p"]], [ca.densify(first)]))
+            # The other solvers share the first one's derivatives: half the building time.
+            self._near, self._far = (
+                ca.nlpsol(f"{problem.name}_{name}", "ipopt", nlp, {**_WARM, **own, **derivatives})
+                for name, own in (("near", _NEAR), ("far", _FAR))
+            )
 
     def warm(self, start: Start, numbers: Numbers) -> Candidate:
         """From the last plan's point; a few iterations."""
-        if self._sequential:
-            start = _without_traces(start, numbers)
-        return _attempt("warm", self._warm, start, numbers, self._free)
+        if self._sequential is not None:
+            return self._sequential.solve("warm", _without_traces(start, numbers), numbers)
+        (off,) = self._first(start.decision, numbers.parameters)
+        if not np.abs(off).max(initial=0.0) <= NEAR:
+            return _attempt("warm", self._far, start, numbers)
+        found = _attempt("warm", self._near, start, numbers)
+        if found.status is SolveStatus.SOLVED:
+            return found
+        again = _attempt("warm", self._far, start, numbers)
+        return replace(again, iterations=found.iterations + again.iterations)
 
     def cold(self, start: Start, numbers: Numbers, name: str) -> Candidate:
         """From a guess, thoroughly."""
-        return _attempt(name, self._cold, start, numbers, np.ones_like(self._free))
+        return _attempt(name, self._cold, start, numbers)
 
 
 def _key(program: Program) -> str:
@@ -219,18 +189,13 @@ TRACE = 1e-4
 """Multiplier of a scaled constraint below which it is taken for inactive."""
 
 
-def _attempt(
-    name: str, solver: ca.Function, start: Start, numbers: Numbers, free: NDArray[np.bool_]
-) -> Candidate:
-    """One call; a solver that throws has met numbers it cannot use.
-
-    Decisions that are not free stay zero.
-    """
-    lower, upper = (bound[free] for bound in numbers.decision_bounds)
+def _attempt(name: str, solver: ca.Function, start: Start, numbers: Numbers) -> Candidate:
+    """One call; a solver that throws has met numbers it cannot use."""
+    lower, upper = numbers.decision_bounds
     try:
         answer = solver(
-            x0=np.clip(start.decision[free], lower, upper),
-            lam_x0=start.bound_multipliers[free],
+            x0=np.clip(start.decision, lower, upper),
+            lam_x0=start.bound_multipliers,
             lam_g0=start.constraint_multipliers,
             p=numbers.parameters,
             lbx=lower,
@@ -241,9 +206,7 @@ def _attempt(
         stats = solver.stats()
     except RuntimeError:
         return Candidate(name, SolveStatus.NUMERICAL_ERROR, 0, np.nan, start)
-    decision, bounds = np.zeros(len(free)), np.zeros(len(free))
-    decision[free] = np.asarray(answer["x"]).ravel()
-    bounds[free] = np.asarray(answer["lam_x"]).ravel()
+    decision, bounds = (np.asarray(answer[name]).ravel() for name in ("x", "lam_x"))
     status = _STATUS.get(stats["return_status"], SolveStatus.NUMERICAL_ERROR)
     if not np.isfinite(decision).all():
         status = SolveStatus.NUMERICAL_ERROR

@@ -5,6 +5,7 @@ inputs, model parameters, setpoints, weights) is a parameter of the program; bou
 arguments of the solver. Nothing is ever rebuilt.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import casadi as ca
@@ -120,7 +121,7 @@ class Equations:
         self.output = ca.Function("output", [x, u, p], [model.output_vector(x, u, p, CASADI)])
 
 
-class _Model:
+class ScaledModel:
     """The model in the program's scaled variables, of one scenario."""
 
     def __init__(
@@ -181,6 +182,16 @@ class _Model:
         return ca.vertcat(*rows)
 
 
+def stepped(
+    problem: Problem, derivative: Callable[[ca.SX], ca.SX], start: ca.SX, piece_h: ca.SX
+) -> ca.SX:
+    """State after a piece by Runge-Kutta steps, scaled as the derivative is."""
+    state = start
+    for _ in range(problem.elements):
+        state = rk4_step(derivative, state, piece_h / problem.elements)
+    return state
+
+
 class _Builder:
     """Builds the program, scenario by scenario, piece by piece."""
 
@@ -220,13 +231,11 @@ class _Builder:
         return self._shared[key]
 
     def piece(
-        self, model: _Model, start: ca.SX, u: ca.SX, piece_h: ca.SX, name: str
+        self, model: ScaledModel, start: ca.SX, u: ca.SX, piece_h: ca.SX, name: str
     ) -> tuple[ca.SX, Places, Places]:
         """States of one piece and their equations: last state, places of states, of equations."""
         if self.problem.method is Method.SHOOTING:
-            step_h, state = piece_h / self.problem.elements, start
-            for _ in range(self.problem.elements):
-                state = rk4_step(lambda x: model.derivative(x, u), state, step_h)
+            state = stepped(self.problem, lambda x: model.derivative(x, u), start, piece_h)
             end, places = self.variables.new(f"x_{name}", start.numel())
             return end, places[None], self.constraints.add(state - end)
         element_h, states, rows = piece_h / self.problem.elements, [], []
@@ -246,7 +255,7 @@ class _Builder:
     def scenario(self, scenario: int) -> tuple[dict[str, list[Places]], Terms]:
         """One course of the plant: places by table, one row per piece, and objective terms."""
         problem = self.problem
-        model = _Model(problem, self.symbols, self.equations, scenario)
+        model = ScaledModel(problem, self.symbols, self.equations, scenario)
         outputs: dict[str, ca.SX] = {}
         start, before = model.start, model.before
         terms = Terms(problem, self.symbols, self.stretch)

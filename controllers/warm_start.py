@@ -5,12 +5,15 @@ import numpy as np
 from controllers.arrays import Floats, Places
 from controllers.layout import put
 from controllers.plan import WarmStart
+from controllers.points import Start
 from controllers.problem import Problem
-from controllers.solvers import Start
 from controllers.transcription import Program, input_scales, state_scales
 
 LEAST_STRETCH = 1e-3
 """How short a horizon may become before the bounds of the harvest say what is right."""
+
+LEAST_H = 1e-12
+"""Stretch between two points that is none, h."""
 
 
 def shifted(
@@ -44,13 +47,17 @@ def shifted(
     last = len(steps_h) - 1
     piece = np.clip(np.searchsorted(old_edges, middle_h, side="right") - 1, 0, last)
 
+    after = np.clip(np.searchsorted(old_h, new_h), 1, len(old_h) - 1)
+    width_h = np.maximum(old_h[after] - old_h[after - 1], LEAST_H)
+    share = np.clip((new_h - old_h[after - 1]) / width_h, 0.0, 1.0)[:, None]
+
     def read(vector: Floats) -> Floats:
         moved = vector.copy()
         courses = vector[layout.states]
         scenarios, pieces, points, states = courses.shape
         flat = courses.reshape(scenarios, pieces * points, states)
-        interpolated = [[np.interp(new_h, old_h, column) for column in course.T] for course in flat]
-        put(moved, layout.states, np.swapaxes(interpolated, 1, 2).reshape(courses.shape))
+        interpolated = (1.0 - share) * flat[:, after - 1] + share * flat[:, after]
+        put(moved, layout.states, interpolated.reshape(courses.shape))
         for places in (layout.inputs, layout.slacks, layout.boluses, layout.before):
             _by_piece(moved, vector, places, piece)
         return moved

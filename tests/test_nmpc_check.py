@@ -11,9 +11,9 @@ from controllers.check import Looked, look
 from controllers.layout import put
 from controllers.nmpc import Nmpc
 from controllers.plan import SolveStatus
+from controllers.points import Candidate, Start
 from controllers.problem import DecidedInput, Total
 from controllers.situation import Situation
-from controllers.solvers import Candidate, Start
 from controllers.warm_start import simulated_start
 from tests.examples_core import harvest_problem, long_situation
 

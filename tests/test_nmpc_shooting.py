@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+import casadi
 import numpy as np
 import pytest
 
@@ -9,6 +10,8 @@ from controllers.nmpc import Nmpc
 from controllers.plan import Plan, SolveStatus
 from controllers.problem import Method, Scenarios
 from controllers.situation import Course
+from controllers.stages import Stages
+from controllers.transcription import transcribe
 from plant_models.batch_bioreactor import CONTROL
 from plant_models.integrate import Simulator
 from tests.examples_plans import (
@@ -130,3 +133,30 @@ def test_scenarios_by_both_methods_are_the_same() -> None:
 def test_what_shooting_cannot_do_is_refused(changes: dict[str, object], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         published_problem(method=Method.SHOOTING, **changes)
+
+
+def test_pieces_have_the_derivatives_of_the_flat_program() -> None:
+    problem = published_problem(method=Method.SHOOTING, elements=2, pieces=3)
+    program = transcribe(problem)
+    stages, nlp = Stages(problem, program), program.nlp
+    parameters = program.inputs.numbers(problem, published_situation(problem))
+    stages.begin(parameters)
+    random = np.random.default_rng(0)
+    point = random.uniform(0.5, 1.0, program.layout.size)
+    multipliers = random.normal(size=program.rows.size)
+    weights = casadi.SX.sym("weights", program.rows.size)
+    lagrange = nlp["f"] + casadi.dot(weights, nlp["g"])
+    curves, slopes = casadi.hessian(lagrange, nlp["x"])
+    flat = casadi.Function("flat", [nlp["x"], nlp["p"], weights], [curves, slopes, nlp["g"]])
+    expected, gradient, rows = (np.array(each) for each in flat(point, parameters, multipliers))
+    found, bent = stages.slopes(point), stages.curves(point, multipliers)
+    np.testing.assert_allclose(found.rows, rows.ravel(), atol=1e-12)
+    pull = found.gradient + stages.pulled_by_others(found, multipliers)
+    pull += stages.pulled_by_equations(found, multipliers)
+    np.testing.assert_allclose(pull, gradient.ravel(), atol=1e-10)
+    whole = np.zeros((program.layout.size + 1,) * 2)
+    for piece in range(problem.pieces):
+        places = stages.arguments[0, piece]
+        whole[np.ix_(places, places)] += bent.stages[0, piece]
+    whole[stages.pattern.left, stages.pattern.right] += bent.others
+    np.testing.assert_allclose(whole[:-1, :-1], expected, atol=1e-10)

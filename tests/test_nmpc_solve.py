@@ -159,7 +159,7 @@ def multipliers(plan: Plan) -> Floats:
 
 def test_a_shrinking_horizon_is_never_rebuilt_and_keeps_its_promise() -> None:
     nmpc = Nmpc(harvest_problem())
-    solvers = (nmpc._solvers._cold, nmpc._solvers._warm)
+    solvers = (nmpc._solvers._cold, nmpc._solvers._near)
     situation, left_h = long_situation(nmpc.problem), 90.0
     plans: list[Plan] = []
     while left_h > 6.0:
@@ -176,7 +176,7 @@ def test_a_shrinking_horizon_is_never_rebuilt_and_keeps_its_promise() -> None:
         left_h -= left_h / 15
         plans.append(plan)
     assert len(plans) > 35
-    assert solvers == (nmpc._solvers._cold, nmpc._solvers._warm)
+    assert solvers == (nmpc._solvers._cold, nmpc._solvers._near)
     first, last = plans[0].outputs[-1], plans[-1].outputs[-1]
     # What is won is the finer grid towards the end.
     assert first[PRODUCT_MASS] <= last[PRODUCT_MASS] < 1.02 * first[PRODUCT_MASS]

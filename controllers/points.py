@@ -1,0 +1,43 @@
+"""What goes to a solver and what comes back: points, numbers, candidates."""
+
+from dataclasses import dataclass
+
+from controllers.arrays import Floats
+from controllers.plan import SolveStatus
+
+
+@dataclass(frozen=True)
+class Start:
+    """A primal-dual point to begin from: decision, and multipliers of its bounds and rows."""
+
+    decision: Floats
+    bound_multipliers: Floats
+    constraint_multipliers: Floats
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """One solve's parameters and bounds."""
+
+    parameters: Floats
+    decision_bounds: tuple[Floats, Floats]
+    constraint_bounds: tuple[Floats, Floats]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a solver gave; nobody has looked at it yet, and nobody may act on it.
+
+    Attributes:
+        name: which attempt.
+        status: what the solver says of itself.
+        iterations: how many it took.
+        objective: value of the objective.
+        point: decision and multipliers.
+    """
+
+    name: str
+    status: SolveStatus
+    iterations: int
+    objective: float
+    point: Start
