@@ -11,6 +11,8 @@ from mpc_agent.report.sources import Result
 from mpc_agent.report.traces import ESTIMATE, INK, RECIPE
 
 _SIGMAS = 1.96
+_NOTHING = 1e-4
+"""Below this a quantity is used up, whatever an integrator leaves of it."""
 
 
 @dataclass(frozen=True)
@@ -170,4 +172,6 @@ def _operation(series: Series, alarms: int) -> Iterator[Figure]:
 
 def _short(value: float) -> str:
     """Three significant digits, all of them before the point if there are more."""
+    if abs(value) < _NOTHING:
+        return "0"
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"  # noqa: PLR2004 - digits
