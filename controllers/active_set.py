@@ -66,12 +66,9 @@ def _with_active(program: Quadratic, active: Places) -> Optimum | None:
         system = program.system(weights)
     except np.linalg.LinAlgError:
         return None
-    width = program.slope.shape[1]
-    x, multipliers = np.zeros_like(program.slope), np.zeros_like(weights)
+    x, multipliers, off = np.zeros_like(program.slope), np.zeros_like(weights), -ends
     for _ in range(REPEATS):
-        missing = weights * (ends - program.values(x))
-        right = missing[:, :width] + (missing[:, None, width:] @ program.rows)[:, 0]
-        x = x + system.solve(right - program.pull(x, multipliers))
+        x = x - system.solve(program.pull(x, multipliers + weights * off))
         off = np.where(active != 0, program.values(x) - ends, 0.0)
         multipliers = multipliers + weights * off
         if np.abs(off).max(initial=0.0) <= EXACT:

@@ -54,6 +54,7 @@ class Bounds:
         self._program = program
         self._rollout = rollout
         self._u_scale = input_scales(problem)
+        self._lowest = self._lowest_states()
         names = problem.model.output_names
         self._outputs = [names.index(side.limit.output) for side in problem.sides]
 
@@ -89,13 +90,7 @@ class Bounds:
         """
         layout = self._program.layout
         lower, upper = np.zeros(layout.size), np.full(layout.size, np.inf)
-        states = [self._problem.model.states[name] for name in self._problem.moving_states]
-        rough = self._problem.method is Method.SHOOTING or bool(self._problem.boluses)
-        least = -STEP_ERROR if rough else 0.0
-        lowest = [state.lower / state.scale for state in states]
-        # A model may allow a trace below zero for rounding; only what is less is truly signed.
-        signed = np.array([low if low < -STEP_ERROR else least for low in lowest])
-        put(lower, layout.states, signed)
+        put(lower, layout.states, self._lowest)
         low, high = (ends.inputs / self._u_scale[:, None]).T
         for places in (layout.inputs, layout.before):
             if places.size:
@@ -110,6 +105,15 @@ class Bounds:
         lower[layout.stretch], upper[layout.stretch] = situation.stretch
         lower[layout.worst] = -np.inf
         return lower, upper
+
+    def _lowest_states(self) -> Floats:
+        """Lower bounds of the moving states, in units of their scales, shape (moving states,)."""
+        states = [self._problem.model.states[name] for name in self._problem.moving_states]
+        rough = self._problem.method is Method.SHOOTING or bool(self._problem.boluses)
+        least = -STEP_ERROR if rough else 0.0
+        lowest = [state.lower / state.scale for state in states]
+        # A model may allow a trace below zero for rounding; only what is less is truly signed.
+        return np.array([low if low < -STEP_ERROR else least for low in lowest])
 
     def _largest_slacks(self, ends: Ends, given_up: Collection[int]) -> Floats:
         """Bounds of the slacks: none for a hard limit, unless the plant is at the limit now.
@@ -176,6 +180,8 @@ class Bounds:
     def _totals(self, situation: Situation, inputs: Floats, falls: Floats) -> Floats:
         """Bounds of the sums; never less than what the inputs cannot fall below until then."""
         problem, names = self._problem, self._problem.model.input_names
+        if not problem.totals:
+            return np.zeros((problem.pieces, 0))
         lowest = np.array(situation.given_pieces(problem.pieces))
         held = situation.previous - np.cumsum(falls, axis=0)
         decided = [names.index(name) for name in problem.decided]
@@ -204,7 +210,7 @@ class Bounds:
 
     def _reachable(self, situation: Situation, sides: Floats) -> Floats:
         now = self._rollout.outputs_now(situation)
-        ends = np.tile(sides, (len(now), 1, 1))
+        ends = sides[None].repeat(len(now), axis=0)
         for i, side in enumerate(self._problem.sides):
             if side.limit.hard:
                 here = now[:, self._outputs[i]] + side.sign * ROOM * side.limit.scale

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import inf, isnan
 
 import numpy as np
 
@@ -121,7 +122,9 @@ def _broken(
         if side.limit.hard:
             value = outputs[..., problem.model.output_names.index(side.limit.output)]
             beyond = side.sign * (value - ends.reachable[..., i])
-            worst = float(np.nan_to_num(beyond, nan=np.inf).max())
+            worst = float(beyond.max())
+            # What is no number is no limit kept.
+            worst = inf if isnan(worst) else worst
             excess = worst / side.limit.scale - problem.defect_max
             if excess > 0.0:
                 piece = int(np.unravel_index(np.argmax(beyond), beyond.shape)[1])
@@ -135,16 +138,21 @@ def _input_excess(
     """Largest excess of inputs, boluses and sums of inputs over their bounds, in scales."""
     low, high = ends.inputs.T
     excesses = [np.maximum(low - wanted, wanted - high) / input_scales(problem)]
-    smallest = np.array([item.smallest for item in problem.boluses])
-    excesses.append(np.where(boluses > 0.0, smallest - boluses, 0.0) / np.maximum(smallest, 1.0))
-    sums = totals(problem, situation, wanted)
-    excesses.append((sums - ends.totals) / np.maximum(ends.totals, ROUNDING))
+    if problem.boluses:
+        smallest = np.array([item.smallest for item in problem.boluses])
+        short = np.where(boluses > 0.0, smallest - boluses, 0.0)
+        excesses.append(short / np.maximum(smallest, 1.0))
+    if problem.totals:
+        sums = totals(problem, situation, wanted)
+        excesses.append((sums - ends.totals) / np.maximum(ends.totals, ROUNDING))
     largest = max(float(excess.max()) for excess in excesses if excess.size)
     return max(0.0, largest - ROUNDING)
 
 
 def totals(problem: Problem, situation: Situation, inputs: Floats) -> Floats:
     """Sums of inputs that have a bound, shape (scenarios, pieces, totals)."""
+    if not problem.totals:
+        return np.zeros((*inputs.shape[:2], 0))
     names = problem.model.input_names
     whole = np.tile(situation.given_pieces(problem.pieces), (len(inputs), 1, 1))
     whole[..., [names.index(name) for name in problem.decided]] = inputs
@@ -152,12 +160,13 @@ def totals(problem: Problem, situation: Situation, inputs: Floats) -> Floats:
         whole[..., [names.index(name) for name in item.inputs]].sum(axis=-1)
         for item in problem.totals
     ]
-    return np.stack(sums, axis=-1) if sums else np.zeros((*inputs.shape[:2], 0))
+    return np.stack(sums, axis=-1)
 
 
 def _move_excess(problem: Problem, situation: Situation, ends: Ends, inputs: Floats) -> float:
     """Largest excess of a change over its limit, in units of the inputs' scales."""
-    before = np.broadcast_to(situation.previous, (len(inputs), 1, inputs.shape[-1]))
-    moves = np.diff(np.concatenate([before, inputs], axis=1), axis=1)
+    moves = inputs.copy()
+    moves[:, 0] -= situation.previous
+    moves[:, 1:] -= inputs[:, :-1]
     excess = np.maximum(moves - ends.rises, -moves - ends.falls) / input_scales(problem)
     return max(0.0, float(excess.max(initial=-np.inf)) - ROUNDING)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from controllers.active_set import solve
-from controllers.arrays import Floats, Places
+from controllers.arrays import Flags, Floats, Places
 from controllers.layout import Layout, Rows
 from controllers.points import Numbers, Start
 from controllers.quadratic import Optimum, Quadratic, convex, signs
@@ -11,52 +11,70 @@ from controllers.stages import Curves, Slopes, Stages
 
 
 class Condensing:
-    """Eliminates the states of one program, for one solve.
+    """Eliminates the states of one program; one solve at a time.
 
     Every scenario's decisions (states, decided, carried inputs, slacks, in this order, and a row of
     zeros) are a table of its columns: what is decided, and slacks that are free.
     """
 
-    def __init__(self, stages: Stages, layout: Layout, rows: Rows, numbers: Numbers) -> None:
-        """Number everything; slacks that are tied to zero are left out."""
-        self._stages, self._size, self._rows = stages, layout.size, rows.size
-        self._lower, self._upper = numbers.decision_bounds
-        self._least, self._most = numbers.constraint_bounds
+    def __init__(self, stages: Stages, layout: Layout, rows: Rows) -> None:
+        """Number what no bounds change."""
+        self._stages, self._layout, self._rows = stages, layout, rows
         scenarios = len(stages.ends)
-        decided = stages.decided.reshape(scenarios, -1)
-        slacks = layout.slacks.reshape(scenarios, -1)
-        used = (self._lower < self._upper)[slacks].any(axis=0)
-        parts = stages.ends.reshape(scenarios, -1), decided, layout.before.reshape(scenarios, -1)
-        self._places = np.concatenate([*parts, slacks], axis=1)
+        parts = stages.ends, stages.decided, layout.before, layout.slacks
+        self._places = np.concatenate([part.reshape(scenarios, -1) for part in parts], axis=1)
         self._height = self._places.shape[1]
         self._local = np.full((scenarios, layout.size + 1), self._height)
         for table, places in zip(self._local, self._places, strict=True):
             table[places] = np.arange(self._height)
+        self._stage_rows = self._local[0][stages.arguments[0]]
+        self._number_curves()
+        self._numbered_for: tuple[bytes, ...] = ()
+
+    def begin(self, numbers: Numbers) -> None:
+        """Take one solve's bounds; columns and rows are numbered when other ones have bounds."""
+        (lower, upper), (least, most) = numbers.decision_bounds, numbers.constraint_bounds
+        free = lower < upper
+        bounded = np.isfinite(lower) | np.isfinite(upper)
+        limited = np.isfinite(least) | np.isfinite(most)
+        key = free.tobytes(), bounded.tobytes(), limited.tobytes()
+        if key != self._numbered_for:
+            self._number_columns(free)
+            self._number_rows(bounded, limited)
+            self._numbered_for = key
+        self._lows, self._highs = (
+            np.concatenate([bounds[self._own], bounds[self._states], ends[self._others]], axis=1)
+            for bounds, ends in ((lower, least), (upper, most))
+        )
+        # Common columns are bounded in the first scenario alone.
+        self._lows[1:, : self._shared], self._highs[1:, : self._shared] = -np.inf, np.inf
+
+    def _number_columns(self, free: Flags) -> None:
+        """Columns of the tables: slacks that are tied to zero are left out."""
+        layout, scenarios = self._layout, len(self._places)
+        slacks = layout.slacks.reshape(scenarios, -1)
+        used = free[slacks].any(axis=0)
+        decided = self._stages.decided.reshape(scenarios, -1)
         own = np.concatenate([decided, slacks[:, used]], axis=1)
         self._own, self._width = own, own.shape[1]
-        several = scenarios > 1
-        self._shared = int((own[0] == own[-1]).sum()) if several else 0
-        self._tied = (self._lower == self._upper)[own]
-        self._number_rows(rows)
-        self._number_curves()
-        self._stage_rows = self._local[0][stages.arguments[0]]
+        self._shared = int((own[0] == own[-1]).sum()) if scenarios > 1 else 0
+        self._tied = ~free[own]
         self._table = np.zeros((scenarios, self._height + 1, self._width))
         self._table[:, self._local[0][own[0]], np.arange(self._width)] = 1.0
-        carried, inputs = self._local[0][layout.before[0]], layout.inputs[0]
-        self._carried = carried.ravel()
-        self._table[:, self._carried] = self._table[:, self._local[0][inputs.ravel()]]
+        carried, inputs = (
+            self._local[0][places[0].ravel()] for places in (layout.before, layout.inputs)
+        )
+        self._table[:, carried] = self._table[:, inputs]
 
-    def _number_rows(self, rows: Rows) -> None:
+    def _number_rows(self, bounded: Flags, limited: Flags) -> None:
         """Places of the constraints that are not the model's, and of states that have bounds."""
-        pattern = self._stages.pattern
+        pattern, rows = self._stages.pattern, self._rows
         count = len(self._places)
         every = [table.reshape(count, -1) for table in (rows.moves, rows.totals, rows.sides)]
         others = np.concatenate(every, axis=1)
-        limited = np.isfinite(self._least) | np.isfinite(self._most)
         self._others = others[:, limited[others].any(axis=0)]
-        limited = np.isfinite(self._lower) | np.isfinite(self._upper)
         states = self._stages.ends.reshape(count, -1)
-        kept = limited[states].any(axis=0)
+        kept = bounded[states].any(axis=0)
         self._states = states[:, kept]
         self._state_rows = np.flatnonzero(kept)
         scenario, number = np.full(rows.size, -1), np.zeros(rows.size, dtype=np.int64)
@@ -64,12 +82,6 @@ class Condensing:
             scenario[table], number[table] = s, np.arange(len(table))
         self._known = np.flatnonzero(scenario[pattern.row] >= 0)
         row, column = pattern.row[self._known], pattern.column[self._known]
-        self._lows, self._highs = (
-            np.concatenate([bounds[self._own], bounds[self._states], ends[self._others]], axis=1)
-            for bounds, ends in ((self._lower, self._least), (self._upper, self._most))
-        )
-        # Common columns are bounded in the first scenario alone.
-        self._lows[1:, : self._shared], self._highs[1:, : self._shared] = -np.inf, np.inf
         self._cells = scenario[row], number[row], self._local[scenario[row], column]
 
     def _number_curves(self) -> None:
@@ -78,7 +90,7 @@ class Condensing:
         What scenarios share counts in each of them, with an equal part.
         """
         pattern = self._stages.pattern
-        holders = np.zeros(self._size)
+        holders = np.zeros(self._layout.size)
         np.add.at(holders, self._places, 1.0)
         self._parts = 1.0 / holders[self._places]
         self._curves = []
@@ -115,13 +127,11 @@ class Condensing:
         decided = self._stages.decided.shape[2]
         table = self._table[:, : pieces * states].reshape(scenarios, pieces, states, -1)
         by_state = slopes.stages[..., :states].swapaxes(0, 1).copy()
-        by_decided = slopes.stages[..., states:].swapaxes(0, 1).copy()
-        row = np.zeros((scenarios, states, table.shape[-1]))
+        by_decided = slopes.stages[..., states:].swapaxes(0, 1)
         for k in range(pieces):
             if k:
-                row = by_state[k] @ row
-            row[..., k * decided : (k + 1) * decided] = by_decided[k]
-            table[:, k] = row
+                np.matmul(by_state[k], table[:, k - 1], out=table[:, k])
+            table[:, k, :, k * decided : (k + 1) * decided] = by_decided[k]
 
     def _program(self, start: Start, slopes: Slopes, curves: Curves) -> Quadratic:
         """The quadratic program in the columns."""
@@ -169,10 +179,12 @@ class Condensing:
 
     def _expanded(self, optimum: Optimum) -> tuple[Floats, Floats, Floats]:
         """Step and multipliers of the whole program."""
-        step, bounds, rows = (np.zeros(size) for size in (self._size, self._size, self._rows))
+        size = self._layout.size
+        step, bounds, rows = (np.zeros(size) for size in (size, size, self._rows.size))
         step[self._places] = (self._table @ optimum.x[..., None])[:, :-1, 0]
-        ends = np.cumsum([self._width, self._states.shape[1]])
-        own, states, others = np.split(optimum.multipliers, ends, axis=1)
-        bounds[self._own[::-1]] = own[::-1]
-        bounds[self._states], rows[self._others] = states, others
+        width, end = self._width, self._width + self._states.shape[1]
+        multipliers = optimum.multipliers
+        bounds[self._own[::-1]] = multipliers[::-1, :width]
+        bounds[self._states] = multipliers[:, width:end]
+        rows[self._others] = multipliers[:, end:]
         return step, bounds, rows

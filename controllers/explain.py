@@ -1,7 +1,6 @@
 """Why a plan is as it is: what holds it back, and what each wish contributes."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +18,7 @@ NEAR = 0.02
 
 def terms_of(parts: Parts, candidate: Candidate, parameters: Floats) -> dict[str, float]:
     """What each term of the objective contributes; those that are nothing are left out."""
-    values = np.array(parts.program.term_values(candidate.point.decision, parameters)).ravel()
+    (values,) = parts.program.term_values(candidate.point.decision, parameters)
     named = dict(zip(parts.program.terms, values.tolist(), strict=True))
     if parts.problem.scenarios.worst_case:
         named["worst scenario beyond the mean"] = candidate.objective - sum(named.values())
@@ -48,11 +47,19 @@ def _limits(
         # What holds the plan back is the limit less its margin.
         reached = side.sign * (value - ends.sides[:, i]) > -NEAR * limit.scale
         worth = float(np.abs(multipliers[..., i]).sum()) / limit.scale
-        margins = np.abs(ends.sides[:, i] - side.end)
-        for active in _active(
-            limit.output, "limit", side.sign, side.end, reached, worth, situation, looked.stretch
-        ):
-            yield replace(active, margin=float(margins[reached.any(axis=0)].max()))
+        margins = np.where(reached.any(axis=0), np.abs(ends.sides[:, i] - side.end), 0.0)
+        margin = float(margins.max())
+        yield from _active(
+            limit.output,
+            "limit",
+            side.sign,
+            side.end,
+            reached,
+            worth,
+            situation,
+            looked.stretch,
+            margin,
+        )
 
 
 def _bounds(
@@ -90,12 +97,14 @@ def _active(
     worth: float,
     situation: Situation,
     stretch: float,
+    margin: float = 0.0,
 ) -> Iterator[Active]:
     """One bound if any scenario reaches it in any piece."""
     pieces = np.flatnonzero(reached.any(axis=0))
     if pieces.size:
-        ends_h = np.cumsum(situation.lengths_h(stretch))
-        begins_h = ends_h - situation.lengths_h(stretch)
+        lengths_h = situation.lengths_h(stretch)
+        ends_h = np.cumsum(lengths_h)
+        begins_h = ends_h - lengths_h
         yield Active(
             name=name,
             kind=kind,
@@ -104,4 +113,5 @@ def _active(
             first_h=float(begins_h[pieces[0]]),
             last_h=float(ends_h[pieces[-1]]),
             worth=worth,
+            margin=margin,
         )

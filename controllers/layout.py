@@ -36,6 +36,12 @@ class Layout:
         """Length of the decision vector."""
         return 1 + max(int(places.max()) for places in self.tables if places.size)
 
+    @cached_property
+    def by_piece(self) -> Places:
+        """Places of all that each piece has one of, the states left out, (scenarios, pieces, n)."""
+        tables = self.inputs, self.slacks, self.boluses, self.before
+        return _side_by_side(tables)
+
     @property
     def tables(self) -> tuple[Places, ...]:
         """Every table of places."""
@@ -63,6 +69,11 @@ class Rows:
     sides: Places
     worst: Places
 
+    @cached_property
+    def by_piece(self) -> Places:
+        """Places of all rows that belong to a piece, (scenarios, pieces, n)."""
+        return _side_by_side((self.equations, self.moves, self.totals, self.sides))
+
     @property
     def tables(self) -> tuple[Places, ...]:
         """Every table of places."""
@@ -72,6 +83,11 @@ class Rows:
     def size(self) -> int:
         """Length of the constraint vector."""
         return 1 + max(int(places.max()) for places in self.tables if places.size)
+
+
+def _side_by_side(tables: tuple[Places, ...]) -> Places:
+    """Tables of places that have rows for scenarios and pieces, as one."""
+    return np.concatenate([table for table in tables if table.size], axis=2)
 
 
 def put(vector: Floats, places: Places, table: Floats | float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 import numpy as np
 
@@ -203,9 +204,11 @@ class Plan:
             yield "its boluses are not those that are poured"
         if not (self.boluses >= 0.0).all():
             yield "a bolus is negative"
-        if not all(np.isfinite(table).all() for table in (self.grid_h, *tables, self.boluses)):
+        numbers = np.concatenate([table.ravel() for table in (self.grid_h, *tables, self.boluses)])
+        if not np.isfinite(numbers).all():
             yield "not all of its numbers are finite"
-        if not (np.diff(self.grid_h, prepend=0.0) > 0.0).all():
+        edges_h = [0.0, *self.grid_h.tolist()]
+        if not all(begin < end for begin, end in pairwise(edges_h)):
             yield "its pieces have no length"
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from math import inf
 
 import numpy as np
@@ -114,10 +115,12 @@ class DecidedInput:
         """
         largest = inf if self.max_move is None else self.max_move
         fall, rise = (
-            np.minimum(largest, inf if rate is None else rate * lengths_h)
+            np.full_like(lengths_h, largest)
+            if rate is None
+            else np.minimum(largest, rate * lengths_h)
             for rate in (self.fall_per_h, self.rise_per_h)
         )
-        return np.broadcast_to(fall, lengths_h.shape), np.broadcast_to(rise, lengths_h.shape)
+        return fall, rise
 
 
 @dataclass(frozen=True)
@@ -324,17 +327,17 @@ class Problem:
         if self.scenarios.count > 1 and self.scenarios.common_pieces != 1:
             yield "the method shooting needs common_pieces: 1"
 
-    @property
+    @cached_property
     def moving_states(self) -> tuple[str, ...]:
         """States that the optimiser integrates, in the model's order."""
         return tuple(name for name in self.model.state_names if name not in self.held_states)
 
-    @property
+    @cached_property
     def decided(self) -> tuple[str, ...]:
         """Names of the decided inputs."""
         return tuple(item.name for item in self.inputs)
 
-    @property
+    @cached_property
     def sides(self) -> tuple[Side, ...]:
         """Sides of the limits that exist, limit by limit, the lower one first."""
         return tuple(

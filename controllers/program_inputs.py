@@ -15,7 +15,7 @@ class ProgramInputs:
     """The program's parameters as symbols; `numbers` fills them in from a situation."""
 
     def __init__(self, problem: Problem) -> None:
-        """Make the symbols."""
+        """Make the symbols, and remember the weights."""
         model, scenarios = problem.model, problem.scenarios.count
         self.initial = ca.SX.sym("initial", len(model.states), scenarios)
         self.parameters = ca.SX.sym("parameters", len(model.parameters), scenarios)
@@ -35,6 +35,10 @@ class ProgramInputs:
         self.efforts = ca.SX.sym("efforts", len(problem.inputs))
         self.prices = ca.SX.sym("prices", len(problem.inputs))
         self.bolus_prices = ca.SX.sym("bolus_prices", len(problem.boluses))
+        self._weights = _weights(problem)
+        first = self.initial, self.parameters, self.shares, self.given, self.previous, self.steps_h
+        self._ends = np.cumsum([part.numel() for part in first]).tolist()
+        self._shape = scenarios, problem.pieces
 
     @property
     def vector(self) -> ca.SX:
@@ -52,32 +56,22 @@ class ProgramInputs:
             return self.steps_h
         return self.steps_h * (1.0 + self.loose * (stretch - 1.0))
 
-    @staticmethod
-    def numbers(problem: Problem, situation: Situation) -> Floats:
+    def numbers(self, problem: Problem, situation: Situation) -> Floats:
         """The parameters' values in the order of `vector`; weights are the problem's."""
-        limits, inputs = [side.limit for side in problem.sides], problem.inputs
-        best = problem.maximise
         loose = np.ones(problem.pieces) if situation.loose is None else situation.loose
-        parts: list[Floats | list[float]] = [
+        parts = (
             situation.states.ravel(),
             situation.scenario_parameters.ravel(),
             situation.shares,
             situation.given_pieces(problem.pieces).ravel(),
             situation.previous,
             situation.steps_h,
-            loose if problem.free_harvest else [],
+            loose if problem.free_harvest else np.zeros(0),
             situation.setpoints,
-            [spent(problem, situation)],
-            [0.0 if best is None else 1.0 / best.scale],
-            [item.weight / item.scale for item in problem.rewarded],
-            [item.weight / item.scale**2 for item in problem.tracked],
-            [HARD_WEIGHT if limit.weight is None else limit.weight for limit in limits],
-            [item.move_weight for item in inputs],
-            [item.effort_weight for item in inputs],
-            [item.price for item in inputs],
-            [item.price for item in problem.boluses],
-        ]
-        return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
+            np.array([spent(problem, situation)]),
+            self._weights,
+        )
+        return np.concatenate(parts, dtype=np.float64)
 
     def stages(self, parameters: Floats) -> tuple[Floats, Floats]:
         """What each piece of each scenario must be told, cut out of `numbers`.
@@ -86,18 +80,34 @@ class ProgramInputs:
             Given inputs, initial states, parameters and length of the piece, shape (scenarios,
             pieces, data), and the initial states, shape (scenarios, states of the model).
         """
-        scenarios, pieces = self.initial.shape[1], self.given.shape[1]
-        at = np.cumsum([0, self.initial.numel(), self.parameters.numel(), scenarios,
-                        self.given.numel(), self.previous.numel(), pieces])  # fmt: skip
-        initial = parameters[at[0] : at[1]].reshape(scenarios, 1, -1)
-        others = parameters[at[1] : at[2]].reshape(scenarios, 1, -1)
-        given = parameters[at[3] : at[4]].reshape(1, pieces, -1)
-        steps_h = parameters[at[5] : at[6]].reshape(1, pieces, 1)
-        parts = [
-            np.broadcast_to(part, (scenarios, pieces, part.shape[2]))
-            for part in (given, initial, others, steps_h)
+        scenarios, pieces = self._shape
+        initial, others, _, given, _, steps_h, _ = np.split(parameters, self._ends)
+        initial, others = initial.reshape(scenarios, 1, -1), others.reshape(scenarios, 1, -1)
+        given, steps_h = given.reshape(1, pieces, -1), steps_h.reshape(1, pieces, 1)
+        parts = given, initial, others, steps_h
+        ends = np.cumsum([part.shape[2] for part in parts]).tolist()
+        data = np.empty((scenarios, pieces, ends[-1]))
+        for part, begin, end in zip(parts, [0, *ends], ends, strict=False):
+            data[..., begin:end] = part
+        return data, initial[:, 0]
+
+
+def _weights(problem: Problem) -> Floats:
+    """The weights in the order of `ProgramInputs.vector`, from what is maximised on."""
+    limits, inputs = [side.limit for side in problem.sides], problem.inputs
+    best = problem.maximise
+    return np.array(
+        [
+            0.0 if best is None else 1.0 / best.scale,
+            *(item.weight / item.scale for item in problem.rewarded),
+            *(item.weight / item.scale**2 for item in problem.tracked),
+            *(HARD_WEIGHT if limit.weight is None else limit.weight for limit in limits),
+            *(item.move_weight for item in inputs),
+            *(item.effort_weight for item in inputs),
+            *(item.price for item in inputs),
+            *(item.price for item in problem.boluses),
         ]
-        return np.concatenate(parts, axis=2), initial[:, 0]
+    )
 
 
 def spent(problem: Problem, situation: Situation) -> float:

@@ -64,6 +64,8 @@ class Arrow:
         """Factorise; raises `numpy.linalg.LinAlgError` for a singular one."""
         self._matrix, self._shared, self._tied = matrix, shared, tied
         self._inverse = np.linalg.inv(matrix[:, shared:, shared:])
+        if not shared:
+            return
         self._border = matrix[:, shared:, :shared]
         self._carried = self._inverse @ self._border
         corner = matrix[:, :shared, :shared] - self._border.swapaxes(1, 2) @ self._carried

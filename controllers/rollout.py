@@ -125,10 +125,11 @@ class Rollout:
         steps = self._problem.check_steps
         lengths_h = situation.lengths_h(stretch)
         allowed = max(TOLERANCE_SHARE * self._problem.defect_max, ROUNDING)
-        coarse = self._courses(steps, situation, inputs, boluses, lengths_h)
+        told = self._told(situation, inputs, boluses, lengths_h)
+        coarse = self._courses(steps, told)
         for _ in range(DOUBLINGS):
             steps *= 2
-            fine = self._courses(steps, situation, inputs, boluses, lengths_h)
+            fine = self._courses(steps, told)
             with np.errstate(invalid="ignore", over="ignore"):
                 error = float(np.abs((fine - coarse) / self._scales).max())
             if error <= allowed:
@@ -153,7 +154,8 @@ class Rollout:
         """
         first = replace(situation, courses=situation.courses[:1])
         steps = self.simulated(first, inputs, boluses).steps // 2
-        ends = self._courses(steps, situation, inputs, boluses, situation.steps_h)[:, :, -1]
+        told = self._told(situation, inputs, boluses, situation.steps_h)
+        ends = self._courses(steps, told)[:, :, -1]
         scaled = ends / self._scales
         possible = (scaled > self._lowest - BEYOND) & (scaled < self._highest + BEYOND)
         for astray in np.flatnonzero(~possible.all(axis=(1, 2))):
@@ -161,19 +163,30 @@ class Rollout:
             ends[astray] = self.simulated(alone, inputs, boluses).ends[0]
         return ends
 
-    def _courses(
-        self, steps: int, situation: Situation, inputs: Floats, boluses: Floats, lengths_h: Floats
-    ) -> Floats:
-        pieces, states = self._pieces(steps), situation.states
-        shape = (len(states), self._problem.pieces, len(self._widths), states.shape[1])
-        courses = np.empty(shape)
-        for s, (state, parameters) in enumerate(
-            zip(states, situation.scenario_parameters, strict=True)
-        ):
-            whole = self._whole_inputs(situation, inputs[min(s, len(inputs) - 1)])
-            poured_L = boluses[min(s, len(boluses) - 1)]
-            _, points = pieces(state, whole, poured_L, self._everywhere(parameters), lengths_h)
-            courses[s] = points.reshape(shape[1:])
+    def _told(
+        self, situation: Situation, inputs: Floats, boluses: Floats, lengths_h: Floats
+    ) -> list[tuple[Floats, ...]]:
+        """What the pieces are told in each scenario, in whatever steps they are done."""
+        return [
+            (
+                state,
+                self._whole_inputs(situation, inputs[min(s, len(inputs) - 1)]),
+                boluses[min(s, len(boluses) - 1)],
+                self._everywhere(parameters),
+                lengths_h,
+            )
+            for s, (state, parameters) in enumerate(
+                zip(situation.states, situation.scenario_parameters, strict=True)
+            )
+        ]
+
+    def _courses(self, steps: int, told: list[tuple[Floats, ...]]) -> Floats:
+        """States at the points of the pieces, shape (scenarios, pieces, points, states)."""
+        pieces = self._pieces(steps)
+        courses = np.empty((len(told), self._problem.pieces, len(self._widths), len(self._scales)))
+        for course, scenario in zip(courses, told, strict=True):
+            _, points = pieces(*scenario)
+            course[:] = points.reshape(course.shape)
         return courses
 
     def outputs(self, situation: Situation, ends: Floats, inputs: Floats) -> Floats:
@@ -210,7 +223,7 @@ class Rollout:
 
     def _everywhere(self, parameters: Floats) -> Floats:
         """The same parameters in every piece, shape (pieces, parameters)."""
-        return np.broadcast_to(parameters, (self._problem.pieces, len(parameters)))
+        return parameters[None].repeat(self._problem.pieces, axis=0)
 
     def _whole_inputs(self, situation: Situation, inputs: Floats) -> Floats:
         """All inputs of the model per piece, shape (pieces, inputs), given ones by piece."""

@@ -54,6 +54,7 @@ class Sequential:
         """Write out the derivatives."""
         self._program = program
         self._stages = Stages(problem, program)
+        self._condensing = Condensing(self._stages, program.layout, program.rows)
 
     def solve(self, name: str, start: Start, numbers: Numbers) -> Candidate:
         """Iterate until an optimum is reached, or none can be.
@@ -63,19 +64,19 @@ class Sequential:
             start: where to begin; multipliers tell which limits are active.
             numbers: parameters and bounds.
         """
-        stages = self._stages
+        stages, condensing = self._stages, self._condensing
         stages.begin(numbers.parameters)
+        condensing.begin(numbers)
         decision = np.clip(start.decision, *numbers.decision_bounds)
         at = self._arrived(decision, start.bound_multipliers, start.constraint_multipliers, numbers)
-        condensing = Condensing(stages, self._program.layout, self._program.rows, numbers)
         penalty, status = 0.0, SolveStatus.ITERATION_LIMIT
         for iteration in range(ITERATIONS + 1):
-            if not np.isfinite(at.slopes.cost + at.slopes.rows.sum()):
+            if not np.isfinite(at.slopes.cost + at.slopes.rows.sum() + at.point.decision.sum()):
                 return Candidate(name, SolveStatus.NUMERICAL_ERROR, iteration, np.nan, start)
             if self._optimal(at, numbers):
                 status = SolveStatus.SOLVED
                 break
-            curves = stages.curves(at.point.decision, at.point.constraint_multipliers)
+            curves = stages.curves(at.point.decision, at.slopes, at.point.constraint_multipliers)
             advice = condensing.step(at.point, at.slopes, curves)
             if advice is None:
                 status = SolveStatus.INFEASIBLE
@@ -89,13 +90,11 @@ class Sequential:
     ) -> _Arrived:
         """Where decided inputs lead, with the multipliers of the model's rows that fit."""
         stages = self._stages
-        stages.simulate(decision)
         slopes, rows = stages.slopes(decision), rows.copy()
         pull = slopes.gradient + bounds + stages.pulled_by_others(slopes, rows)
-        stages.trace_back(slopes, pull, rows)
+        pull = stages.trace_back(slopes, pull, rows)
         broken = _violations(slopes.rows, *numbers.constraint_bounds)
         broken = np.concatenate([broken, _violations(decision, *numbers.decision_bounds)])
-        pull += stages.pulled_by_equations(slopes, rows)
         return _Arrived(Start(decision, bounds, rows), slopes, pull, broken)
 
     def _optimal(self, at: _Arrived, numbers: Numbers) -> bool:

@@ -1,6 +1,7 @@
 """Where a solve starts: everything about one moment that the optimiser must be told."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -81,19 +82,21 @@ class Situation:
 
     def given_pieces(self, pieces: int) -> Floats:
         """The given inputs of every piece, shape (pieces, inputs)."""
+        if self.given.ndim == 1:
+            return self.given[None].repeat(pieces, axis=0)
         return np.broadcast_to(self.given, (pieces, self.given.shape[-1]))
 
-    @property
+    @cached_property
     def states(self) -> Floats:
         """Initial state of every scenario, shape (scenarios, states)."""
         return np.array([course.state for course in self.courses] or [self.state])
 
-    @property
+    @cached_property
     def scenario_parameters(self) -> Floats:
         """Parameters of every scenario, shape (scenarios, parameters)."""
         return np.array([course.parameters for course in self.courses] or [self.parameters])
 
-    @property
+    @cached_property
     def shares(self) -> Floats:
         """Shares of the scenarios, shape (scenarios,)."""
         return np.array([course.share for course in self.courses] or [1.0])
@@ -103,12 +106,8 @@ class Situation:
         """Whether every number that a program is told can be computed with."""
         numbers = (
             self.states, self.scenario_parameters, self.shares, self.given, self.previous,
-            self.steps_h, self.setpoints, self.guess, np.array([self.batch_h, self.fed_L]),
-            np.array(self.stretch),
-            *(
-                table
-                for table in (self.bolus_allowed, self.bolus_guess, self.loose)
-                if table is not None
-            ),
+            self.steps_h, self.setpoints, self.guess, self.bolus_allowed, self.bolus_guess,
+            self.loose, np.array([self.batch_h, self.fed_L, *self.stretch]),
         )  # fmt: skip
-        return all(bool(np.isfinite(values).all()) for values in numbers)
+        together = np.concatenate([table.ravel() for table in numbers if table is not None])
+        return bool(np.isfinite(together).all())

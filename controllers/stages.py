@@ -27,6 +27,7 @@ class Slopes:
         stages: end of each piece by (state before, inputs, boluses), shape (scenarios, pieces,
             states, states + inputs + boluses).
         others: non-zeros of the other constraints' Jacobian, in the order of `Pattern`.
+        points, sensitivities: what second derivatives need of the way there, as in `Stage`.
     """
 
     cost: float
@@ -34,11 +35,13 @@ class Slopes:
     rows: Floats
     stages: Floats
     others: Floats
+    points: Floats
+    sensitivities: Floats
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Second derivatives of the Lagrange function.
+    """Second derivatives of the Lagrange function; the next ones overwrite them.
 
     Attributes:
         stages: of the pieces' ends, weighed, by (state before, inputs, boluses).
@@ -92,19 +95,18 @@ class Stages:
         self._layout, self._inputs = layout, program.inputs
         self._moving = [problem.model.state_names.index(name) for name in problem.moving_states]
         self._x_scale = state_scales(problem)
-        self._rows = np.zeros(rows.size)
+        self._row_count = rows.size
         self._map(Stage(problem))
         self.pattern = self._write_flat(program)
 
     def _map(self, one: Stage) -> None:
         """Derivatives of one piece, mapped over all."""
         scenarios, pieces, states = self.ends.shape
-        self._first = Buffered(one.slopes.map(scenarios * pieces))
+        self._first = Buffered(one.slopes.mapaccum(pieces).map(scenarios))
         self._second = Buffered(one.curves.map(scenarios * pieces))
-        self._course = Buffered(one.end.mapaccum(pieces).map(scenarios))
-        place = np.arange(states + self.decided.shape[2])
-        low, high = np.minimum.outer(place, place), np.maximum.outer(place, place)
-        self._mirrored = high * len(place) + low
+        self._back = Buffered(
+            _carried_back(states, self.decided.shape[2]).mapaccum(pieces).map(scenarios)
+        )
 
     def _write_flat(self, program: Program) -> Pattern:
         """Objective and the other constraints, flat: they are short."""
@@ -129,37 +131,35 @@ class Stages:
         self._data, initial = self._inputs.stages(parameters)
         self._start = initial[:, None, self._moving] / self._x_scale
 
-    def simulate(self, point: Floats) -> None:
-        """Write the states that the decisions lead to, and the carried inputs, in place."""
-        (states,) = self._course(self._start, point[self.decided], self._data)
-        point[self.ends] = states.reshape(self.ends.shape)
-        point[self._layout.before] = point[self._layout.inputs]
-
     def slopes(self, point: Floats) -> Slopes:
-        """The program at a point, to first order."""
+        """The program where the decisions lead, to first order.
+
+        Args:
+            point: decisions; states and carried inputs are written, in place, so that the model's
+                equations hold.
+        """
         scenarios, pieces, states = self.ends.shape
-        end, stages = self._first(self._before(point), point[self.decided], self._data)
+        ends, stages, *course = self._first(self._start, point[self.decided], self._data)
+        point[self.ends] = ends.reshape(self.ends.shape)
+        point[self._layout.before] = point[self._layout.inputs]
         cost, gradient, others, slopes = self._flat(point, self._parameters)
-        rows = np.empty_like(self._rows)
-        rows[self.equations] = end.reshape(self.ends.shape) - point[self.ends]
-        rows[self.carried] = point[self._layout.inputs] - point[self._layout.before]
+        rows = np.zeros(self._row_count)
         rows[self._others] = others
         table = stages.reshape(scenarios, pieces, -1, states).swapaxes(2, 3)
-        return Slopes(float(cost[0]), gradient.copy(), rows, table.copy(), slopes.copy())
+        # What a function gives is overwritten at its next call.
+        kept = (each.copy() for each in (table, slopes, *course))
+        return Slopes(float(cost[0]), gradient.copy(), rows, *kept)
 
-    def curves(self, point: Floats, multipliers: Floats) -> Curves:
-        """Second derivatives of the Lagrange function at a point."""
+    def curves(self, point: Floats, slopes: Slopes, multipliers: Floats) -> Curves:
+        """Second derivatives of the Lagrange function at a point with its slopes."""
         scenarios, pieces, states = self.ends.shape
         weights = multipliers[self.equations]
-        (stages,) = self._second(self._before(point), point[self.decided], self._data, weights)
+        before = np.concatenate([self._start, point[self.ends[:, :-1]]], axis=1)
+        course = slopes.points, slopes.sensitivities
+        (stages,) = self._second(before, point[self.decided], self._data, weights, *course)
         (others,) = self._bent(point, self._parameters, multipliers[self._others])
         width = states + self.decided.shape[2]
-        table = stages.reshape(scenarios, pieces, width * width)[..., self._mirrored]
-        return Curves(table, others)
-
-    def _before(self, point: Floats) -> Floats:
-        """States at the starts of the pieces, shape (scenarios, pieces, states)."""
-        return np.concatenate([self._start, point[self.ends[:, :-1]]], axis=1)
+        return Curves(stages.reshape(scenarios, pieces, width, width), others)
 
     def pulled_by_others(self, slopes: Slopes, rows: Floats) -> Floats:
         """What the multipliers of all rows but the model's pull at the decisions, (decisions,)."""
@@ -167,32 +167,41 @@ class Stages:
         weights = slopes.others * rows[pattern.row]
         return summed(pattern.column, weights, self._layout.size)
 
-    def pulled_by_equations(self, slopes: Slopes, rows: Floats) -> Floats:
-        """What the multipliers of the model's rows pull at the decisions, (decisions,)."""
-        states, carried = rows[self.equations], rows[self.carried]
-        pulls = (states[..., None, :] @ slopes.stages)[..., 0, :]
-        pull = summed(self.arguments, pulls, self._layout.size)
-        pull[self.ends] -= states
-        pull[self._layout.before] -= carried
-        return pull + summed(self._layout.inputs, carried, self._layout.size)
-
-    def trace_back(self, slopes: Slopes, pull: Floats, rows: Floats) -> None:
+    def trace_back(self, slopes: Slopes, pull: Floats, rows: Floats) -> Floats:
         """Write the multipliers of the model's rows that balance a pull at states, in place.
 
         Args:
             slopes: the program at the point.
             pull: what everything else pulls at the decisions, shape (decisions,).
             rows: multipliers of all rows, shape (constraints,).
+
+        Returns:
+            What all rows together pull at the decisions, nothing at states, shape (decisions,).
         """
-        states = self.ends.shape[2]
-        rows[self.carried] = pull[self._layout.before]
-        by_state = slopes.stages[..., :states].swapaxes(0, 1).copy()
-        needed = pull[self.ends].swapaxes(0, 1)[:, :, None].copy()
-        multipliers = needed[-1]
-        for k in range(len(needed) - 2, -1, -1):
-            multipliers = needed[k] + multipliers @ by_state[k + 1]
-            needed[k] = multipliers
-        rows[self.equations] = needed[:, :, 0].swapaxes(0, 1)
+        # CasADi stores matrices by columns, and the last piece comes first.
+        by_argument = slopes.stages[:, ::-1].swapaxes(2, 3)
+        _, multipliers, pulls = self._back(0.0, by_argument, pull[self.ends[:, ::-1]])
+        carried = pull[self._layout.before]
+        rows[self.equations] = multipliers.reshape(self.ends.shape)[:, ::-1]
+        rows[self.carried] = carried
+        size, everything = self._layout.size, pull.copy()
+        everything[self.ends] = everything[self._layout.before] = 0.0
+        everything += summed(self.decided[:, ::-1], pulls, size)
+        return everything + summed(self._layout.inputs, carried, size)
+
+
+def _carried_back(states: int, decided: int) -> ca.Function:
+    """Function `(carried, slopes, pull) -> (carried, multipliers, pulls)` of one piece.
+
+    What pulls at a piece's end, itself and carried back from the pieces after it, is what its
+    equations' multipliers balance; the end's slopes carry it back to the state before and to what
+    is decided.
+    """
+    carried, pull = ca.SX.sym("carried", states), ca.SX.sym("pull", states)
+    slopes = ca.SX.sym("slopes", states, states + decided)
+    balanced = pull + carried
+    before, pulls = ca.vertsplit(ca.mtimes(slopes.T, balanced), [0, states, states + decided])
+    return ca.Function("back", [carried, slopes, pull], [before, balanced, pulls])
 
 
 def summed(places: Places, values: Floats, size: int) -> Floats:

@@ -12,6 +12,7 @@ import casadi as ca
 import numpy as np
 
 from controllers.arrays import Floats, Places
+from controllers.buffered import Buffered
 from controllers.layout import Collector, Layout, Rows
 from controllers.objective import Terms, objective_terms
 from controllers.problem import Method, Problem
@@ -43,7 +44,7 @@ class Program:
     rows: Rows
     point_times: Floats
     terms: tuple[str, ...]
-    term_values: ca.Function
+    term_values: Buffered
     inputs: ProgramInputs
 
 
@@ -339,7 +340,7 @@ def transcribe(problem: Problem) -> Program:
         ),
         point_times=point_times(problem),
         terms=names,
-        term_values=ca.Function("terms", [x, p], [values]),
+        term_values=Buffered(ca.Function("terms", [x, p], [ca.densify(values)])),
         inputs=builder.symbols,
     )
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from controllers.arrays import Floats, Places
+from controllers.arrays import Floats
 from controllers.layout import put
 from controllers.plan import WarmStart
 from controllers.points import Start
@@ -45,6 +45,7 @@ def shifted(
     new_h = (new_edges[:-1, None] + steps_h[:, None] * program.point_times).ravel()
     middle_h = 0.5 * (new_edges[:-1] + new_edges[1:])
     last = len(steps_h) - 1
+    # Each new piece's entries are those of the old piece in which its middle lies.
     piece = np.clip(np.searchsorted(old_edges, middle_h, side="right") - 1, 0, last)
 
     after = np.clip(np.searchsorted(old_h, new_h), 1, len(old_h) - 1)
@@ -58,13 +59,11 @@ def shifted(
         flat = courses.reshape(scenarios, pieces * points, states)
         interpolated = (1.0 - share) * flat[:, after - 1] + share * flat[:, after]
         put(moved, layout.states, interpolated.reshape(courses.shape))
-        for places in (layout.inputs, layout.slacks, layout.boluses, layout.before):
-            _by_piece(moved, vector, places, piece)
+        put(moved, layout.by_piece, vector[layout.by_piece[:, piece]])
         return moved
 
     multipliers = warm.constraint_multipliers.copy()
-    for places in (rows.equations, rows.moves, rows.totals, rows.sides):
-        _by_piece(multipliers, warm.constraint_multipliers, places, piece)
+    put(multipliers, rows.by_piece, warm.constraint_multipliers[rows.by_piece[:, piece]])
     decision = read(warm.decision)
     decision[layout.stretch] = stretch
     return Start(decision, read(warm.bound_multipliers), multipliers)
@@ -72,12 +71,6 @@ def shifted(
 
 def _edges(steps_h: Floats) -> Floats:
     return np.concatenate([[0.0], np.cumsum(steps_h)])
-
-
-def _by_piece(moved: Floats, vector: Floats, places: Places, piece: Places) -> None:
-    """Each new piece's entries are those of the old piece in which its middle lies."""
-    if places.size:
-        put(moved, places, vector[places][:, piece])
 
 
 def simulated_start(
