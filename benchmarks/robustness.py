@@ -86,7 +86,7 @@ class Outcome:
     """What following a plan came to.
 
     Attributes:
-        plan: it.
+        plan: what was followed.
         product_g: of each draw at harvest, shape (draws,).
         outside: share of the draws in which each judged limit was exceeded at the end of a piece.
     """
@@ -170,6 +170,12 @@ def followed(
 
 
 def _outside(values: Floats, limit: JudgedLimit) -> Floats:
+    """Which draws leave the limit in some piece, 1 or 0, shape (draws,).
+
+    Args:
+        values: one output, shape (draws, pieces).
+        limit: what it is judged by.
+    """
     lower = -np.inf if limit.lower is None else limit.lower
     upper = np.inf if limit.upper is None else limit.upper
     slack = ROUNDING * max(abs(end) for end in (lower, upper) if np.isfinite(end))
@@ -202,11 +208,11 @@ def measure(record: Path, hours: Sequence[float], console: Console) -> Iterator[
     """A table for each hour of a record."""
     settings = Settings.load(CONFIG, {})
     section = settings.document.simulation
-    rooms_judged = () if section is None else section.limits
+    limits = () if section is None else section.limits
     with Journal.open(record, SHARED, read_only=True) as journal:
         rooms = build_rooms(settings, build_engines(settings), journal.header.inoculated_at_s)
         watched = {limit.output for limit in rooms.feed.problem.limits}
-        judged = [item for item in rooms_judged if item.output in watched]
+        judged = [item for item in limits if item.output in watched]
         for hour in hours:
             estimate, situation = moment(rooms, journal, hour)
             size = estimate.factor.shape[1]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 
 from controllers.arrays import Floats
-from controllers.grid import SAME_H, even, through
+from controllers.grid import begins_at, even, through
 from controllers.plan import Plan
 from controllers.problem import Problem
 from controllers.situation import Course, Situation
@@ -30,6 +30,7 @@ def situation(
     others: Sequence[Mapping[str, float]] = (),
     bolus_times_h: Mapping[str, Sequence[float]] | None = None,
     earliest_h: float | None = None,
+    fed_L: float = 0.0,
 ) -> Situation:
     """Where a solve starts, by names, in pieces of one length; what is not said is the model's.
 
@@ -46,6 +47,8 @@ def situation(
             from `known`; all scenarios count the same.
         bolus_times_h: hours since inoculation at which each bolus may be poured.
         earliest_h: where the harvest is free, the least hours from here.
+        fed_L: litres of the decided and poured liquids that were fed before `time_h`; they count
+            where a yield is maximised.
 
     Raises:
         ValueError: a name is not the problem's, something is missing, or a number is not finite.
@@ -70,9 +73,12 @@ def situation(
         setpoints=np.array([setpoints[item.output] for item in problem.tracked]),
         guess=_pieces(problem, guess or {}, problem.decided, previous),
         courses=_courses(problem, known, others),
-        bolus_allowed=_allowed(problem, bolus_times_h, time_h, steps_h),
+        bolus_allowed=begins_at(
+            steps_h, time_h, [np.array(bolus_times_h[item.input]) for item in problem.boluses]
+        ),
         stretch=(1.0 if earliest_h is None else earliest_h / hours, 1.0),
         batch_h=time_h,
+        fed_L=fed_L,
     )
 
 
@@ -134,25 +140,11 @@ def _pieces(
     return rows
 
 
-def _allowed(
-    problem: Problem,
-    times_h: Mapping[str, Sequence[float]],
-    time_h: float,
-    steps_h: Floats,
-) -> Floats | None:
-    """Where each bolus may be poured, 1 or 0, shape (pieces, boluses)."""
-    begins_h = time_h + np.concatenate([[0.0], np.cumsum(steps_h)[:-1]])
-    columns = [
-        (np.abs(begins_h[:, None] - np.array(times_h[item.input])) < SAME_H).any(axis=1)
-        for item in problem.boluses
-    ]
-    return np.array(columns, dtype=np.float64).T if columns else None
-
-
 def plan_table(problem: Problem, plan: Plan) -> Table:
-    """A plan as a table: a row for the end of each piece, hours since the situation's hour zero.
+    """A plan as a table: a row for the end of each piece, hours since inoculation.
 
-    Inputs are those that are decided or poured, each as its mean over the piece.
+    Inputs are those that are decided or poured, each as its mean over the piece; columns are in the
+    model's units, those of the expected course.
 
     Raises:
         ValueError: there is no plan; the text says why.
@@ -180,10 +172,7 @@ def inputs_of(plan: Plan) -> dict[str, list[tuple[float, float]]]:
 
 def boluses_of(plan: Plan) -> list[tuple[float, str, float]]:
     """What a plan pours, as `simulate` takes it: hour, input, litres."""
-    begins_h = plan.solved_at_s / 3600 + np.concatenate([[0.0], plan.grid_h[:-1]])
     return [
-        (float(at_h), name, float(litres))
-        for name, column in zip(plan.poured, plan.boluses.T, strict=True)
-        for at_h, litres in zip(begins_h, column, strict=True)
-        if litres > 0
+        (plan.solved_at_s / 3600 + begin_h, name, litres)
+        for name, litres, begin_h, _ in plan.pours()
     ]

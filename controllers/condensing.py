@@ -56,8 +56,13 @@ class Condensing:
         used = free[slacks].any(axis=0)
         decided = self._stages.decided.reshape(scenarios, -1)
         own = np.concatenate([decided, slacks[:, used]], axis=1)
-        self._own, self._width = own, own.shape[1]
-        self._shared = int((own[0] == own[-1]).sum()) if scenarios > 1 else 0
+        common = (own[0] == own[-1]) & (scenarios > 1)
+        # Common columns first: foreseen inputs may stand between those that are common.
+        order = np.argsort(~common, kind="stable")
+        own = own[:, order]
+        self._own, self._width, self._shared = own, own.shape[1], int(common.sum())
+        pieces_decided = self._stages.decided.shape[1:]
+        self._columns = np.argsort(order)[: decided.shape[1]].reshape(pieces_decided)
         self._tied = ~free[own]
         self._table = np.zeros((scenarios, self._height + 1, self._width))
         self._table[:, self._local[0][own[0]], np.arange(self._width)] = 1.0
@@ -124,14 +129,14 @@ class Condensing:
     def _eliminate(self, slopes: Slopes) -> None:
         """The states' rows of the table: their sensitivities to what is decided."""
         scenarios, pieces, states = self._stages.ends.shape
-        decided = self._stages.decided.shape[2]
         table = self._table[:, : pieces * states].reshape(scenarios, pieces, states, -1)
         by_state = slopes.stages[..., :states].swapaxes(0, 1).copy()
         by_decided = slopes.stages[..., states:].swapaxes(0, 1)
         for k in range(pieces):
             if k:
                 np.matmul(by_state[k], table[:, k - 1], out=table[:, k])
-            table[:, k, :, k * decided : (k + 1) * decided] = by_decided[k]
+            row = table[:, k]
+            row[..., self._columns[k]] = by_decided[k]
 
     def _program(self, start: Start, slopes: Slopes, curves: Curves) -> Quadratic:
         """The quadratic program in the columns."""

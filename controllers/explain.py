@@ -39,6 +39,7 @@ def active_of(
 def _limits(
     parts: Parts, situation: Situation, ends: Ends, candidate: Candidate, looked: Looked
 ) -> Iterator[Active]:
+    """Limits of outputs, less their margins."""
     problem, names = parts.problem, parts.problem.model.output_names
     multipliers = candidate.point.constraint_multipliers[parts.program.rows.sides]
     for i, side in enumerate(problem.sides):
@@ -65,6 +66,7 @@ def _limits(
 def _bounds(
     parts: Parts, situation: Situation, ends: Ends, candidate: Candidate, looked: Looked
 ) -> Iterator[Active]:
+    """Upper bounds of inputs; an input at its lower bound is not told."""
     scales = input_scales(parts.problem)
     multipliers = candidate.point.bound_multipliers[parts.program.layout.inputs]
     for i, name in enumerate(parts.problem.decided):
@@ -78,6 +80,7 @@ def _bounds(
 def _totals(
     parts: Parts, situation: Situation, ends: Ends, candidate: Candidate, looked: Looked
 ) -> Iterator[Active]:
+    """Sums of inputs."""
     multipliers = candidate.point.constraint_multipliers[parts.program.rows.totals]
     sums = totals(parts.problem, situation, looked.inputs)
     for i, item in enumerate(parts.problem.totals):

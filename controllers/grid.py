@@ -1,6 +1,6 @@
 """The horizon's pieces: how long each one is."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -60,6 +60,21 @@ def through(steps_h: Floats, moments_h: Iterable[float]) -> Floats:
         values.append(moment_h)
     moved = np.interp(nodes, nodes[[*places, last]], [*values, float(nodes[-1])])
     return np.asarray(np.diff(moved), dtype=np.float64)
+
+
+def begins_at(steps_h: Floats, start_h: float, times_h: Sequence[Floats]) -> Floats:
+    """Which pieces begin at one of some moments, 1 or 0, shape (pieces, kinds of moments).
+
+    Args:
+        steps_h: lengths of the pieces, shape (pieces,).
+        start_h: hour at which the first one begins.
+        times_h: hours of each kind of moment, such as the times of each bolus, shape (times,) each.
+    """
+    begins_h = start_h + np.concatenate([[0.0], np.cumsum(steps_h)[:-1]])
+    found = np.zeros((len(begins_h), len(times_h)))
+    for kind, moments_h in enumerate(times_h):
+        found[:, kind] = (np.abs(begins_h[:, None] - moments_h) < SAME_H).any(axis=1)
+    return found
 
 
 def _apart(moments_h: Iterable[float], horizon_h: float) -> list[float]:

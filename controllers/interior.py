@@ -26,7 +26,15 @@ WIDEST = 0.1
 
 @dataclass
 class _Side:
-    """One side of all bounds: `sign * (values - ends) + slack = 0`."""
+    """One side of all bounds: `sign * (values - ends) + slack = 0`; slack and force move.
+
+    Attributes:
+        sign: -1 for the lower side, 1 for the upper one.
+        has: where there is a bound on this side, shape (scenarios, columns + rows) as all below.
+        ends: the bounds, zero where there is none.
+        slack: distance from the bound, positive.
+        force: multiplier of the bound, positive where there is one.
+    """
 
     sign: int
     has: Flags
@@ -36,6 +44,7 @@ class _Side:
 
     @classmethod
     def begin(cls, sign: int, ends: Floats, free: Flags) -> "_Side":
+        """Slacks and forces at the point zero, clear of the bounds; what is not free has none."""
         has = np.isfinite(ends) & free
         room = np.where(has, sign * ends, 1.0)
         slack = np.where(has, np.maximum(room, WIDEST), 1.0)
@@ -53,6 +62,8 @@ class _Side:
 
 def interior_point(program: Quadratic) -> Optimum | None:
     """The optimum; None where there is none, or it cannot be found.
+
+    All bounds are met from inside, beginning at the point zero; `program` stays as it is.
 
     Source: Mehrotra (1992), SIAM J. Optim. 2:575; Nocedal and Wright (2006), section 16.6.
     """
@@ -112,7 +123,11 @@ def _stepped(
     gap: float,
     count: int,
 ) -> Floats:
-    """Move x, slacks and forces: first tried straight to the optimum, then past the corners."""
+    """The next x; slacks and forces move in place.
+
+    A first step aims at the optimum and is only tried: how far it gets tells how much the real one
+    must keep to the centre, and what its curvature must be corrected by.
+    """
     aims = [-side.slack * side.force for side in sides]
     _, moves = _direction(program, system, pull, sides, offs, aims)
     share = _share(sides, moves, 1.0)
@@ -141,7 +156,16 @@ def _direction(
     offs: list[Floats],
     aims: list[Floats],
 ) -> tuple[Floats, list[tuple[Floats, Floats]]]:
-    """Newton's step of x, and those of slacks and forces."""
+    """Newton's step of x, and those of slacks and forces, side by side.
+
+    Args:
+        program: what is solved.
+        system: its matrix with the bounds' weights, factorised.
+        pull: gradient of the Lagrange function, shape (scenarios, columns).
+        sides: lower and upper bounds.
+        offs: what is missing of the equation of each side.
+        aims: by how much each product of slack and force is to change.
+    """
     width = pull.shape[1]
     low, high = (
         side.sign * (aim + side.force * off) / side.slack

@@ -18,8 +18,9 @@ class Layout:
         inputs: scaled decided inputs, (scenarios, pieces, inputs).
         slacks: violations of the limits' sides, (scenarios, pieces, sides).
         boluses: litres poured at the starts of the pieces, (scenarios, pieces, boluses).
-        before: copies of the inputs of the piece before, (scenarios, pieces, inputs or none).
-        stretch: by how much all pieces are stretched, (none or 1,).
+        before: for shooting, copies of each piece's inputs from which the next piece's changes are
+            counted, (scenarios, pieces, inputs or none).
+        stretch: factor of the loose pieces' lengths, where the harvest is free, (none or 1,).
         worst: the worst scenario's cost, (none or 1,).
     """
 

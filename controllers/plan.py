@@ -142,7 +142,7 @@ class Plan:
         active: limits and bounds that hold the plan back.
         objective: value of the objective.
         iterations: iterations of all attempts together.
-        attempts: what was tried, in order: "warm", "cold", "relaxed", "rounded".
+        attempts: what was tried, in order: "warm", "cold" (once for each guess), "relaxed".
         checks: what the independent check found; None when there is no plan.
         warm: start for the next solve; None when the plan is not usable.
         message: a sentence for people.
@@ -230,7 +230,7 @@ class Plan:
             return None
         values = dict.fromkeys(self.poured, 0.0)
         values |= dict(zip(self.decided, self.inputs[piece].tolist(), strict=True))
-        for name, volume_L, begins_h, over_h in self._pours():
+        for name, volume_L, begins_h, over_h in self.pours():
             # A clock that is a little early or late must not pour in one cycle more or less.
             if begins_h <= elapsed_h + SAME_H < begins_h + over_h:
                 values[name] += volume_L / over_h
@@ -243,11 +243,11 @@ class Plan:
         """
         return any(
             begins_h + SAME_H < elapsed_h < begins_h + over_h - SAME_H
-            for _, _, begins_h, over_h in self._pours()
+            for _, _, begins_h, over_h in self.pours()
         )
 
-    def _pours(self) -> Iterator[tuple[str, float, float, float]]:
-        """Boluses of this plan: name, litres, when they begin, how long they take."""
+    def pours(self) -> Iterator[tuple[str, float, float, float]]:
+        """Boluses of this plan: liquid, litres, begin in hours from the solve, how long (h)."""
         begins_h = np.concatenate([[0.0], self.grid_h[:-1]])
         for name, volumes_L, over_h in zip(self.poured, self.boluses.T, self.pour_h, strict=True):
             for piece in np.flatnonzero(volumes_L > 0.0):

@@ -101,6 +101,10 @@ class Sequential:
         """Whether the point meets the first-order conditions."""
         if not at.broken.max() <= FEASIBLE:
             return False
+        bounds = _loosened(at.point.decision, at.point.bound_multipliers, numbers.decision_bounds)
+        rows = _loosened(at.slopes.rows, at.point.constraint_multipliers, numbers.constraint_bounds)
+        if not max(bounds, rows) <= OPTIMAL:
+            return False
         free = numbers.decision_bounds[0] < numbers.decision_bounds[1]
         return bool(np.abs(at.pull[free]).max(initial=0.0) <= OPTIMAL)
 
@@ -128,3 +132,16 @@ class Sequential:
 def _violations(values: Floats, least: Floats, most: Floats) -> Floats:
     """By how much values are beyond their bounds, same shape."""
     return np.maximum(np.maximum(least - values, values - most), 0.0)
+
+
+def _loosened(values: Floats, multipliers: Floats, ends: tuple[Floats, Floats]) -> float:
+    """Largest product of a multiplier and the distance from its bound.
+
+    A bound that was moved away since the last solve still has its multiplier, which balances the
+    gradient as before.
+    """
+    pressing = np.flatnonzero(multipliers)
+    values, multipliers = values[pressing], multipliers[pressing]
+    least, most = (end[pressing] for end in ends)
+    away = np.where(multipliers > 0.0, most - values, values - least)
+    return float((np.abs(multipliers) * away).max(initial=0.0))

@@ -40,8 +40,9 @@ class Schedule:
 class Uncertainty:
     """Which scenarios a plan must be good for.
 
-    The expected course, and two for each of the largest principal directions of the filter's
-    covariance: so far to one side and so far to the other.
+    The expected course, and two for each direction, so far to one side and so far to the other.
+    Directions are the combinations of what the filter does not know that change most what is
+    limited or maximised.
 
     Attributes:
         directions: how many directions.

@@ -12,14 +12,11 @@ from math import isfinite, log10
 
 import casadi as ca
 import numpy as np
-from numpy.typing import NDArray
 
-from controllers.arrays import Floats
+from controllers.arrays import Flags, Floats
 from controllers.problem import Limit, Per, Problem
 from plant_models.dialect import CASADI
 from plant_models.model import PlantModel
-
-Flags = NDArray[np.bool_]
 
 LARGEST_RATIO = 1e8
 """How much more one term of the objective may weigh than another, each at one of its scales. A

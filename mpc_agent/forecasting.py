@@ -21,6 +21,9 @@ from mpc_agent.values import Estimate
 LEAST_SHARE = 0.1
 """Share of the expected course among the scenarios at least: it is the likeliest one."""
 
+PRODUCT_SHARE = 0.05
+"""Share of the product's scale that matters as much as a limit missed by its scale."""
+
 
 @dataclass(frozen=True)
 class Ahead:
@@ -117,10 +120,6 @@ def _what_matters(problem: Problem) -> tuple[list[int], Floats]:
     """Outputs that are limited or maximised: places among the outputs, and scales."""
     scales = {limit.output: limit.scale for limit in problem.limits}
     if problem.maximise is not None:
-        # A twentieth of the product matters as much as a limit missed by its scale.
         scales[problem.maximise.output] = PRODUCT_SHARE * problem.maximise.scale
     names = problem.model.output_names
     return [names.index(name) for name in scales], np.array(list(scales.values()))
-
-
-PRODUCT_SHARE = 0.05

@@ -122,26 +122,17 @@ def uses(header: BatchHeader, plan: Plan, previous: Plan | None) -> Iterator[Use
 def _planned(header: BatchHeader, plan: Plan, name: str) -> _Course:
     """What a plan gives, its boluses included."""
     edges_h = np.concatenate([[0.0], plan.grid_h])
-    pours = [(begin_h, over_h) for _, begin_h, over_h in _pours(plan, name)]
-    hours = np.unique([*edges_h, *(at for begin, over in pours for at in (begin, begin + over))])
+    pours = [pour for liquid, *pour in plan.pours() if liquid == name]
+    edges = (at for _, begin, over in pours for at in (begin, begin + over))
+    hours = np.unique([*edges_h, *edges])
     until = np.zeros(len(hours))
     if name in plan.decided:
         rates = plan.inputs[:, plan.decided.index(name)]
         amounts = np.concatenate([[0.0], np.cumsum(rates * np.diff(edges_h))])
         until += np.interp(hours, edges_h, amounts)
-    for volume_L, begin_h, over_h in _pours(plan, name):
+    for volume_L, begin_h, over_h in pours:
         until += volume_L * np.clip((hours - begin_h) / over_h, 0.0, 1.0)
     return _Course(header.hours(plan.solved_at_s) + hours, until, end_h(header, plan))
-
-
-def _pours(plan: Plan, name: str) -> Iterator[tuple[float, float, float]]:
-    """Boluses of one liquid: litres, begin in hours from the solve, how long each takes."""
-    begins_h = np.concatenate([[0.0], plan.grid_h[:-1]])
-    if name in plan.poured:
-        place = plan.poured.index(name)
-        for piece in np.flatnonzero(plan.boluses[:, place] > 0.0):
-            volume_L = float(plan.boluses[piece, place])
-            yield volume_L, float(begins_h[piece]), plan.pour_h[place]
 
 
 def _scheduled(schedule: Schedule) -> _Course:

@@ -28,9 +28,6 @@ log = structlog.get_logger()
 
 Progress = Callable[[CycleRecord], None]
 
-WAITING_LOG_S = 30.0
-"""How often a plant that cannot be heard is mentioned, by the agent's clock."""
-
 
 @dataclass(frozen=True)
 class Run:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from controllers.arrays import Floats
-from controllers.grid import SAME_H, through, widening
+from controllers.grid import SAME_H, begins_at, through, widening
 from controllers.nmpc import Nmpc
 from controllers.plan import Plan
 from controllers.recipe import Recipe
@@ -140,12 +140,8 @@ def stretch(settings: FeedSettings, now: Situated, loose_h: float) -> tuple[floa
 
 def bolus_allowed(settings: FeedSettings, now: Situated, steps_h: Floats) -> Floats:
     """Where each bolus may begin, 1 or 0, shape (pieces, boluses)."""
-    begins_h = now.batch_h + np.concatenate([[0.0], np.cumsum(steps_h)[:-1]])
-    columns = [
-        np.isclose(begins_h[:, None], settings.bolus_times[item.input], rtol=0, atol=SAME_H).any(1)
-        for item in settings.problem.boluses
-    ]
-    return np.array(columns, dtype=np.float64).T.reshape(len(steps_h), -1)
+    times_h = [settings.bolus_times[item.input] for item in settings.problem.boluses]
+    return begins_at(steps_h, now.batch_h, times_h)
 
 
 def _bolus_guess(
@@ -239,6 +235,7 @@ def _situation(
     guess: Floats,
     output_deviation: Floats | None = None,
 ) -> Situation:
+    """What both problems are told alike: state, parameters, inputs in force and their ranges."""
     problem = nmpc.problem
     bounds = [now.limits.get(name, (-np.inf, np.inf)) for name in problem.decided]
     return Situation(

@@ -15,10 +15,12 @@ from controllers.problem import (
     DecidedInput,
     Limit,
     Maximise,
+    Per,
     Problem,
     Scenarios,
     Tracked,
 )
+from controllers.program_inputs import spent
 from mpc_agent.estimation.by_name import begin, filtered, follow, known, settings_for
 from mpc_agent.estimation.filter import ExtendedKalmanFilter
 from mpc_agent.estimation.settings import AdaptedParameter, SignalSettings
@@ -115,6 +117,12 @@ def test_a_plan_is_what_its_inputs_do() -> None:
     assert planned.inputs["feed"] == pytest.approx(run.inputs["feed"][1:])
     assert planned["product"] == pytest.approx(run["product"][1:], rel=1e-3)
     assert planned["volume"][-1] == pytest.approx(124.0, abs=0.01)
+
+
+def test_what_was_fed_before_counts_in_a_yield() -> None:
+    best = Maximise("product_mass", per=Per.FEED, extra=1.0)
+    problem = replace(PROBLEM, maximise=best)
+    assert spent(problem, situation(problem, 24, time_h=12, fed_L=0.3)) == pytest.approx(1.3)
 
 
 def test_a_plan_with_boluses_is_what_they_do() -> None:

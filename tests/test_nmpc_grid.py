@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from controllers.arrays import Floats
-from controllers.grid import even, through, widening
+from controllers.grid import begins_at, even, through, widening
 
 horizons = st.floats(0.1, 500.0)
 counts = st.integers(1, 80)
@@ -137,3 +137,10 @@ def test_every_moment_is_met_as_long_as_there_are_pieces(
     starts_h = np.cumsum(moved)[:-1]
     for moment_h in moments_h:
         assert np.abs(starts_h - moment_h).min() < 1e-9 * steps_h.sum()
+
+
+def test_pieces_that_begin_at_a_moment_are_told_for_each_kind_of_moment() -> None:
+    steps_h = np.array([2.0, 3.0, 5.0])
+    told = begins_at(steps_h, 10.0, [np.array([12.0, 20.0]), np.array([10.0, 15.0]), np.zeros(0)])
+    np.testing.assert_array_equal(told, [[0, 1, 0], [1, 0, 0], [0, 1, 0]])
+    assert begins_at(steps_h, 10.0, []).shape == (3, 0)

@@ -161,3 +161,14 @@ def test_pieces_have_the_derivatives_of_the_flat_program() -> None:
         whole[np.ix_(places, places)] += bent.stages[0, piece]
     whole[stages.pattern.left, stages.pattern.right] += bent.others
     np.testing.assert_allclose(whole[:-1, :-1], expected, atol=1e-10)
+
+
+def test_a_warm_start_notices_that_a_bound_which_held_it_is_gone() -> None:
+    problem = published_problem(method=Method.SHOOTING, elements=3)
+    nmpc, free = Nmpc(problem), published_situation(problem)
+    bounded = replace(free, input_bounds=np.array([[0.0, 0.008]]))
+    held = nmpc.solve(bounded, nmpc.solve(bounded, None))
+    plan, best = nmpc.solve(free, held), nmpc.solve(free, None)
+    assert plan.attempts == ("warm",)
+    assert held.objective > best.objective + 1e-3
+    assert plan.objective == pytest.approx(best.objective, rel=1e-6)

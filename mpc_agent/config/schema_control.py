@@ -129,8 +129,9 @@ class ScenariosSection(Section):
     """
 
     directions: Annotated[int, Field(ge=1, le=10)] = 2
-    """Largest principal directions of the filter's covariance (states and learnt parameters) along
-    which the plant may differ: with 2, five scenarios. More: safer, slower in proportion."""
+    """How many combinations of what the filter does not know (states and learnt parameters) are
+    followed: those that change most what is limited or maximised. With 2, five scenarios. More:
+    safer, slower in proportion."""
     deviations: Annotated[float, Field(gt=0, le=10)] = 1.5
     """How far along each direction, in standard deviations. Larger: fewer violations, less
     product."""

@@ -119,7 +119,7 @@ class ProblemSection(Section):
     solve."""
     degree: Annotated[int, Field(ge=1, le=5)] = 3
     """Radau collocation points in each element; without effect with the method shooting. More:
-    exacter on smooth courses, slower."""
+    more exact on smooth courses, slower."""
     elements: Annotated[int, Field(ge=1, le=20)] = 1
     """Elements of collocation in each piece, or Runge-Kutta steps with the method shooting. More of
     them for states that move fast within a piece; the solve takes longer in proportion."""
@@ -152,7 +152,8 @@ class ProblemSection(Section):
     a little off drives them far away, such as the substrate of a dense culture."""
     leaner_guesses: Items[Annotated[float, Field(ge=0, lt=1)]] = ()
     """Shares of the recipe's inputs from which a first or fresh solve begins besides, such as
-    [0.3, 0.1]: where much substrate inhibits, a search from a rich guess may not find out."""
+    [0.3, 0.1]: where much substrate inhibits, a search from a rich guess may not find its way
+    out."""
 
     @property
     def planned(self) -> tuple[str, ...]:

@@ -28,10 +28,6 @@ class Conversion:
         """A model value in the tag's unit."""
         return (value - self.offset) / self.factor
 
-    def difference_to_model(self, difference: float) -> float:
-        """A difference or tolerance, for which no offset counts."""
-        return abs(difference * self.factor)
-
 
 class UnitMismatchError(ValueError):
     """A unit that cannot be read, or that does not fit the quantity it is given for."""

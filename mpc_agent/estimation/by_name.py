@@ -135,7 +135,7 @@ def follow(
         row: signals, NaN or left out where there is no value, and inputs as their mean since the
             row before; an input that is left out stays as it was. In the model's units.
         samples: results of the laboratory that came in since the row before.
-        doses: bookings that did.
+        doses: bookings; one that was told before, or lies ahead, changes nothing.
 
     Raises:
         ValueError: a name is neither a signal nor an input.
@@ -155,7 +155,9 @@ def follow(
         # What acted since the row before is known, as of setpoints that were followed.
         setpoints={name: item.value for name, item in inputs.items()},
         samples=tuple(samples),
-        status=PlantStatus(True, True, True, False),
+        status=PlantStatus(
+            connected=True, remote_enabled=True, remote_active=True, watchdog_tripped=False
+        ),
         doses=tuple(doses),
     )
     measurement, signals = validate(
@@ -168,7 +170,14 @@ def follow(
 
 
 def sample(analyte: str, value: float, drawn_h: float, entered_h: float) -> Sample:
-    """A result of the laboratory, in the model's unit; hours since inoculation."""
+    """A result of the laboratory.
+
+    Args:
+        analyte: name of the assay.
+        value: in the model's unit.
+        drawn_h: when the sample was drawn, hours since inoculation.
+        entered_h: when the result was entered, the same.
+    """
     return Sample(analyte, float(value), "", 3600 * drawn_h, 3600 * entered_h, "")
 
 
