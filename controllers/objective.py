@@ -49,9 +49,9 @@ class Terms:
         """
         problem, symbols = self._problem, self._symbols
         share, length_h = symbols.steps_h[piece] / self._mean_h, self._lengths_h[piece]
+        violations = share * (symbols.violations * (slack + slack**2))
         for i, side in enumerate(problem.sides):
-            cost = symbols.violations[i] * (slack[i] + slack[i] ** 2)
-            self._add(f"{VIOLATION_OF}{side.limit.output}", share * cost)
+            self._add(f"{VIOLATION_OF}{side.limit.output}", violations[i])
         for i, item in enumerate(problem.inputs):
             scale = problem.model.inputs[item.name].scale
             self._add(f"moves of {item.name}", symbols.moves[i] * move[i] ** 2)

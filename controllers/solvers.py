@@ -19,6 +19,8 @@ _QUIET: dict[str, Any] = {"print_time": False, "error_on_fail": False, "calc_lam
 
 _INTERIOR: dict[str, Any] = {
     **_QUIET,
+    # It would only find multipliers that the method finds itself, and takes most of the building.
+    "no_nlp_grad": True,
     "ipopt.print_level": 0,
     "ipopt.sb": "yes",
     "ipopt.tol": 1e-6,

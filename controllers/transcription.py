@@ -130,7 +130,8 @@ class ScaledModel:
     ) -> None:
         model = problem.model
         self._problem, self._symbols, self._equations = problem, symbols, equations
-        self._x_scale, self._u_scale = state_scales(problem), input_scales(problem)
+        # Vectors of CasADi: those of NumPy would be turned into such in every operation.
+        self._x_scale, self._u_scale = ca.DM(state_scales(problem)), ca.DM(input_scales(problem))
         self._moving = [model.state_names.index(name) for name in problem.moving_states]
         self._decided = [model.input_names.index(name) for name in problem.decided]
         self._initial = symbols.initial[:, scenario]
@@ -149,10 +150,8 @@ class ScaledModel:
     def whole_input(self, scaled: ca.SX, piece: int) -> ca.SX:
         """All inputs of the model in a piece from the decided ones."""
         rows = ca.vertsplit(self._symbols.given[:, piece])
-        for row, value, scale in zip(
-            self._decided, ca.vertsplit(scaled), self._u_scale, strict=True
-        ):
-            rows[row] = value * scale
+        for row, value in zip(self._decided, ca.vertsplit(scaled * self._u_scale), strict=True):
+            rows[row] = value
         return ca.vertcat(*rows)
 
     def derivative(self, scaled: ca.SX, u: ca.SX) -> ca.SX:
@@ -176,10 +175,8 @@ class ScaledModel:
 
     def _whole_state(self, scaled: ca.SX) -> ca.SX:
         rows = ca.vertsplit(self._initial)
-        for row, value, scale in zip(
-            self._moving, ca.vertsplit(scaled), self._x_scale, strict=True
-        ):
-            rows[row] = value * scale
+        for row, value in zip(self._moving, ca.vertsplit(scaled * self._x_scale), strict=True):
+            rows[row] = value
         return ca.vertcat(*rows)
 
 

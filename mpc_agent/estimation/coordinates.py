@@ -30,6 +30,8 @@ class Coordinates:
         learnt: how many are learnt parameters.
         channels: every signal and then every assay, the order of all measurements.
         lower, upper: bounds of z, shape (n,).
+        outputs: function `(z, u)` that gives the outputs of the model, shape (outputs,).
+        rate: function `(z, u)` that gives dz/dt in 1/h, shape (n,).
     """
 
     def __init__(self, settings: EstimationSettings) -> None:
@@ -59,6 +61,9 @@ class Coordinates:
         self._logarithmic = np.array([item.logarithmic for item in settings.adapted], dtype=bool)
         self._nominal = np.array([settings.parameters[name] for name in model.parameter_names])
         self._set_bounds_and_noise()
+        # Traced once and called from there on: the filter has them in half a dozen places.
+        self.outputs: Callable[[Array, Array], Array] = jax.jit(self._outputs)
+        self.rate: Callable[[Array, Array], Array] = jax.jit(self._rate)
 
     def _set_bounds_and_noise(self) -> None:
         settings, model = self.settings, self.settings.model
@@ -130,7 +135,7 @@ class Coordinates:
         factor: Floats = self.initial_deviation[:, None] * np.linalg.cholesky(correlation)
         if self._lagged.size:
             mean = self.initial_mean(inputs)
-            slopes = jax.jacfwd(lambda z: self.outputs(z, inputs))(mean)
+            slopes = jax.jacfwd(lambda z: self._outputs(z, inputs))(mean)
             factor[self._lags] += np.asarray(slopes)[self._shown[self._lagged]] @ factor
         return factor
 
@@ -159,11 +164,11 @@ class Coordinates:
         undone = jnp.where(self._logarithmic, jnp.exp(learnt), learnt)
         return jnp.concatenate([z[: self.states], undone, z[self.states + self.learnt :]])
 
-    def outputs(self, z: Array, u: Array) -> Array:
+    def _outputs(self, z: Array, u: Array) -> Array:
         """Outputs of the model, shape (outputs,)."""
         return JAX.stack(self.settings.model.outputs(*self._given(z, u), JAX))
 
-    def rate(self, z: Array, u: Array) -> Array:
+    def _rate(self, z: Array, u: Array) -> Array:
         """dz/dt in 1/h: the model's equations, and lagging probes that follow what they measure."""
         rate = JAX.stack(self.settings.model.rhs(*self._given(z, u), JAX))
         still = jnp.zeros(self._lags.start - self.states)

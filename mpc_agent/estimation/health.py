@@ -6,7 +6,6 @@ distributed as chi-square with N degrees.
 """
 
 import numpy as np
-from scipy.special import gammaincinv
 
 from mpc_agent.estimation.settings import HealthSettings
 from mpc_agent.values import Consistency, Floats
@@ -42,6 +41,9 @@ def consistency(window: Floats, settings: HealthSettings) -> Consistency:
 
 def chi_square_band(counts: Floats, confidence: float) -> Floats:
     """Band of the mean of `counts` squared normal numbers, shape (..., 2); NaN for none."""
+    # Loading it takes as long as a filter's step a hundred times, and no start waits for a band.
+    from scipy.special import gammaincinv
+
     half = np.where(counts > 0, counts, np.nan) / 2
     tail = (1 - confidence) / 2
     ends = [gammaincinv(half, share) / half for share in (tail, 1 - tail)]
