@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import TypeAlias
 
 import numpy as np
 
 from controllers.arrays import Floats
-from controllers.grid import begins_at, even, through
+from controllers.grid import SAME_H, begins_at, even, through
 from controllers.plan import Plan
 from controllers.problem import Problem
 from controllers.situation import Course, Situation
@@ -54,11 +55,14 @@ def situation(
         ValueError: a name is not the problem's, something is missing, or a number is not finite.
     """
     setpoints, bolus_times_h = setpoints or {}, bolus_times_h or {}
-    _check(problem, hours, setpoints, bolus_times_h, others, earliest_h)
+    _check(problem, hours, time_h, setpoints, bolus_times_h, others, earliest_h)
     known = known or {}
     state, parameters = state_and_parameters(problem.model, known)
-    moments_h = [at_h - time_h for moments in bolus_times_h.values() for at_h in moments]
+    moments_h = _ahead(problem, hours, time_h, bolus_times_h, earliest_h)
     steps_h = through(even(hours, problem.pieces), moments_h)
+    # The times of boluses are the clock's: a free harvest stretches what comes after the last one.
+    loose = (np.cumsum(steps_h) - steps_h >= max(moments_h, default=0.0) - SAME_H).astype(float)
+    loose_h = float((loose * steps_h).sum())
     names = problem.model.input_names
     given = _pieces(problem, inputs or {}, names, input_vector(problem.model))
     lower, upper = ([getattr(item, end) for item in problem.inputs] for end in ("lower", "upper"))
@@ -76,7 +80,8 @@ def situation(
         bolus_allowed=begins_at(
             steps_h, time_h, [np.array(bolus_times_h[item.input]) for item in problem.boluses]
         ),
-        stretch=(1.0 if earliest_h is None else earliest_h / hours, 1.0),
+        stretch=(1.0 if earliest_h is None else 1.0 - (hours - earliest_h) / loose_h, 1.0),
+        loose=loose,
         batch_h=time_h,
         fed_L=fed_L,
     )
@@ -94,6 +99,7 @@ def _courses(
 def _check(
     problem: Problem,
     hours: float,
+    time_h: float,
     setpoints: Mapping[str, float],
     bolus_times_h: Mapping[str, Sequence[float]],
     others: Sequence[Mapping[str, float]],
@@ -102,6 +108,8 @@ def _check(
     """Refuse what does not fit the problem."""
     if not 0 < hours < np.inf:
         raise ValueError(f"problem {problem.name}: hours is {hours!r}, but must be positive")
+    if not isfinite(time_h):
+        raise ValueError(f"problem {problem.name}: time_h is {time_h!r}, but must be finite")
     for what, given, wanted in (
         ("setpoints", setpoints, [item.output for item in problem.tracked]),
         ("times of boluses", bolus_times_h, [item.input for item in problem.boluses]),
@@ -121,6 +129,33 @@ def _check(
             f"problem {problem.name} has {problem.scenarios.count} scenarios: the expected one and "
             f"{problem.scenarios.count - 1} others, not {len(others)}"
         )
+
+
+def _ahead(
+    problem: Problem,
+    hours: float,
+    time_h: float,
+    bolus_times_h: Mapping[str, Sequence[float]],
+    earliest_h: float | None,
+) -> list[float]:
+    """Hours from here to the times of boluses that are ahead, rising."""
+    times_h = np.array([at_h for times in bolus_times_h.values() for at_h in times], dtype=float)
+    if not np.isfinite(times_h).all():
+        raise ValueError(f"problem {problem.name}: times of boluses must be finite, not {times_h}")
+    ahead_h = np.unique(times_h) - time_h
+    found = [at_h for at_h in ahead_h.tolist() if -SAME_H < at_h < hours - SAME_H]
+    inner = [at_h for at_h in found if at_h >= SAME_H]
+    if len(inner) >= problem.pieces:
+        raise ValueError(
+            f"problem {problem.name}: boluses may be poured at {len(inner)} times ahead, but each "
+            f"begins a piece: there must be more pieces than {problem.pieces}"
+        )
+    if earliest_h is not None and found and found[-1] >= earliest_h:
+        raise ValueError(
+            f"problem {problem.name}: a bolus may be poured at {time_h + found[-1]:g} h, but must "
+            f"come before the earliest harvest, {time_h + earliest_h:g} h"
+        )
+    return found
 
 
 def _pieces(
@@ -149,8 +184,7 @@ def plan_table(problem: Problem, plan: Plan) -> Table:
     Raises:
         ValueError: there is no plan; the text says why.
     """
-    if not plan.usable:
-        raise ValueError(f"problem {problem.name}: no plan, {plan.status}: {plan.message}")
+    _refuse_none(plan)
     model = problem.model
     lengths_h = np.diff(plan.grid_h, prepend=0.0)
     columns = dict(zip(plan.decided, plan.inputs.T, strict=True))
@@ -161,8 +195,19 @@ def plan_table(problem: Problem, plan: Plan) -> Table:
     return replace(table_of(model, times_h, plan.states, plan.outputs, nothing), inputs=columns)
 
 
+def _refuse_none(plan: Plan) -> None:
+    """Refuse what is no plan: read as one, it would stand for the model's nominal inputs."""
+    if not plan.usable:
+        raise ValueError(f"problem {plan.problem}: no plan, {plan.status}: {plan.message}")
+
+
 def inputs_of(plan: Plan) -> dict[str, list[tuple[float, float]]]:
-    """What a plan decides, as `simulate` takes it: by input, pairs (hour, value from then on)."""
+    """What a plan decides, as `simulate` takes it: by input, pairs (hour, value from then on).
+
+    Raises:
+        ValueError: there is no plan; the text says why.
+    """
+    _refuse_none(plan)
     begins_h = plan.solved_at_s / 3600 + np.concatenate([[0.0], plan.grid_h[:-1]])
     return {
         name: list(zip(begins_h.tolist(), column.tolist(), strict=True))
@@ -171,7 +216,12 @@ def inputs_of(plan: Plan) -> dict[str, list[tuple[float, float]]]:
 
 
 def boluses_of(plan: Plan) -> list[tuple[float, str, float]]:
-    """What a plan pours, as `simulate` takes it: hour, input, litres."""
+    """What a plan pours, as `simulate` takes it: hour, input, litres.
+
+    Raises:
+        ValueError: there is no plan; the text says why.
+    """
+    _refuse_none(plan)
     return [
         (plan.solved_at_s / 3600 + begin_h, name, litres)
         for name, litres, begin_h, _ in plan.pours()

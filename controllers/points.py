@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from controllers.arrays import Floats
 from controllers.plan import SolveStatus
 
@@ -13,6 +15,12 @@ class Start:
     decision: Floats
     bound_multipliers: Floats
     constraint_multipliers: Floats
+
+    @property
+    def finite(self) -> bool:
+        """Whether a solver can begin there: of one NaN it may never come back."""
+        vectors = self.decision, self.bound_multipliers, self.constraint_multipliers
+        return all(bool(np.isfinite(vector).all()) for vector in vectors)
 
 
 @dataclass(frozen=True)

@@ -316,7 +316,37 @@ class Problem:
             yield "a bolus takes some time to pour, so over_h must be positive"
         if not 1 <= self.scenarios.common_pieces <= self.pieces:
             yield f"common_pieces must be 1 to {self.pieces}"
+        yield from self._impossible_numbers()
         yield from self._beyond_shooting()
+
+    def _impossible_numbers(self) -> Iterator[str]:
+        """Numbers that nothing can be computed with, and ends that are the wrong way round."""
+        for what, number in (
+            ("pieces", self.pieces),
+            ("degree", self.degree),
+            ("elements", self.elements),
+            ("check_steps", self.check_steps),
+            ("scenarios.count", self.scenarios.count),
+        ):
+            if number < 1:
+                yield f"{what} is {number}, but must be at least 1"
+        scales = [(item.output, item.scale) for item in self.limits]
+        scales += [(item.output, item.scale) for item in self.rewarded]
+        scales += [(item.output, item.scale) for item in self.tracked]
+        scales += [(self.maximise.output, self.maximise.scale)] if self.maximise else []
+        for name, scale in scales:
+            if not 0.0 < scale < inf:
+                yield f"{name}: scale is {scale:g}, but must be positive"
+        ends = [(f"input {item.name}", item.lower, item.upper) for item in self.inputs]
+        ends += [(f"bolus {item.input}", item.smallest, item.largest) for item in self.boluses]
+        for name, low, high in ends:
+            if not -inf < low <= high < inf:
+                yield f"{name}: from {low:g} to {high:g} is no finite interval"
+        for limit in self.limits:
+            if limit.lower is not None and limit.upper is not None and limit.lower > limit.upper:
+                yield f"{limit.output}: lower, {limit.lower:g}, is above upper, {limit.upper:g}"
+        for name in sorted({name for name in self.decided if self.decided.count(name) > 1}):
+            yield f"input {name} is decided twice"
 
     def _beyond_shooting(self) -> Iterator[str]:
         """What needs collocation."""

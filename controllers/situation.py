@@ -103,11 +103,11 @@ class Situation:
 
     @property
     def finite(self) -> bool:
-        """Whether every number that a program is told can be computed with."""
+        """Whether every number can be computed with, and every piece has a length."""
         numbers = (
             self.states, self.scenario_parameters, self.shares, self.given, self.previous,
             self.steps_h, self.setpoints, self.guess, self.bolus_allowed, self.bolus_guess,
-            self.loose, np.array([self.batch_h, self.fed_L, *self.stretch]),
+            self.loose, np.array([self.time_s, self.batch_h, self.fed_L, *self.stretch]),
         )  # fmt: skip
         together = np.concatenate([table.ravel() for table in numbers if table is not None])
-        return bool(np.isfinite(together).all())
+        return bool(np.isfinite(together).all()) and bool((self.steps_h > 0.0).all())

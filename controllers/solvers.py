@@ -137,6 +137,8 @@ class Solvers:
 
     def warm(self, start: Start, numbers: Numbers) -> Candidate:
         """From the last plan's point; a few iterations."""
+        if not start.finite:
+            return Candidate("warm", SolveStatus.NUMERICAL_ERROR, 0, np.nan, start)
         if self._sequential is not None:
             return self._sequential.solve("warm", _without_traces(start, numbers), numbers)
         (off,) = self._first(start.decision, numbers.parameters)

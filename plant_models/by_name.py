@@ -7,7 +7,7 @@ arrays and comes out of them, with words where a name is not the model's.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, isfinite, isnan, log10
 from typing import TypeAlias
 
 import numpy as np
@@ -188,6 +188,8 @@ def simulate(
     """
     if not (0 < hours < np.inf and 0 < every_h < np.inf):
         raise ValueError(f"hours is {hours!r} and every_h {every_h!r}: both must be positive")
+    if not isfinite(from_h):
+        raise ValueError(f"from_h is {from_h!r}, but must be a finite number")
     x, p = state_and_parameters(model, known)
     end_h = from_h + hours
     rows_h = np.append(from_h + every_h * np.arange(ceil(hours / every_h - 1e-9)), end_h)
@@ -270,7 +272,14 @@ class _Flows:
 
 def _stretches(model: PlantModel, name: str, given: Stretches) -> list[tuple[float, float]]:
     """Hours and values from then on, in order and admissible."""
-    pairs = [(-np.inf, given)] if isinstance(given, int | float) else sorted(given)
+    try:
+        table = [(-np.inf, given)] if np.ndim(given) == 0 else given
+        rows = np.array(table, dtype=np.float64)
+        pairs = sorted((at_h, value) for at_h, value in rows.reshape(len(rows), -1).tolist())
+    except (TypeError, ValueError):
+        pairs = []
+    if not pairs or any(isnan(at_h) for at_h, _ in pairs):
+        raise ValueError(f"{name} must be a number, or pairs (hour, value from then on): {given!r}")
     item = model.inputs[name]
     for _, value in pairs:
         if not item.lower <= value <= item.upper:
@@ -278,4 +287,4 @@ def _stretches(model: PlantModel, name: str, given: Stretches) -> list[tuple[flo
                 f"{name} is {value:g} {item.unit}, but {model.name} holds from {item.lower:g} to "
                 f"{item.upper:g} {item.unit}"
             )
-    return [(float(at_h), float(value)) for at_h, value in pairs]
+    return pairs

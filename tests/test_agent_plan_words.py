@@ -93,6 +93,12 @@ def test_the_harvest_is_told_first() -> None:
     )
 
 
+def test_a_forecast_that_is_no_number_is_not_told() -> None:
+    vague = explanation(expected={"plan": Forecast(5000.0, nan)}, previous_expected={})
+    assert sentences(LONG, vague) == ("Harvest on day 14.0 with 5000 g of product.",)
+    assert sentences(LONG, explanation(expected={"plan": Forecast(nan, nan)})) == ()
+
+
 def test_a_harvest_that_moved_is_told_with_that_of_the_recipe() -> None:
     told = explanation(end_h=300.0, previous_end_h=304.5, previous_expected={})
     first, second = sentences(LONG, told)

@@ -195,7 +195,7 @@ def test_a_spike_is_no_jump() -> None:
     assert told.kLa(-1) == pytest.approx(KLA, rel=0.05)
 
 
-@pytest.mark.parametrize("size", [-25.0, -15.0, 40.0])
+@pytest.mark.parametrize("size", [-25.0, -15.0, -10.5, 10.5, 40.0])
 def test_a_probe_that_the_analyser_contradicts_is_no_jump(size: float) -> None:
     def offset(number: int, values: Floats) -> Floats:
         values[0] += size * (number >= CHANGED)
@@ -203,6 +203,18 @@ def test_a_probe_that_the_analyser_contradicts_is_no_jump(size: float) -> None:
 
     told = course(trouble=offset, cycles=CHANGED + PATIENCE - 1)
     assert told.judged() == []
+    assert told.kLa(-1) == pytest.approx(KLA, rel=0.05)
+
+
+@pytest.mark.parametrize("share", [0.85, 1.15])
+def test_a_probe_that_was_off_and_is_mended_is_trusted_again(share: float) -> None:
+    def off(number: int, values: Floats) -> Floats:
+        values[0] *= share if CHANGED <= number < CHANGED + 2 * PATIENCE else 1.0
+        return values
+
+    told = course(trouble=off, cycles=CHANGED + 4 * PATIENCE)
+    judgements = [judgement for _, judgement, _ in told.judged()]
+    assert judgements == [Judgement.SUSPECT, Judgement.TRUSTED]
     assert told.kLa(-1) == pytest.approx(KLA, rel=0.05)
 
 

@@ -94,6 +94,10 @@ def test_a_name_that_is_both_a_state_and_an_input_is_not_guessed() -> None:
         ({"boluses": [(9.0, "feed", 1.0)]}, "a bolus of 1 L of feed at 9 h: it must lie between"),
         ({"boluses": [(1.0, "water", 1.0)]}, "has no liquid 'water'; known: feed"),
         ({"every_h": 0.0}, "every_h 0.0: both must be positive"),
+        ({"from_h": np.nan}, "from_h is nan, but must be a finite number"),
+        ({"inputs": {"feed": [0.1, 0.2]}}, "feed must be a number, or pairs"),
+        ({"inputs": {"feed": []}}, "feed must be a number, or pairs"),
+        ({"inputs": {"feed": [(np.nan, 0.1)]}}, "feed must be a number, or pairs"),
     ],
 )
 def test_a_simulation_that_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
@@ -139,6 +143,48 @@ def test_a_plan_with_boluses_is_what_they_do() -> None:
     assert planned["substrate"] == pytest.approx(run["substrate"][1:], abs=0.01)
 
 
+def test_a_free_harvest_leaves_the_times_of_boluses_to_the_clock() -> None:
+    """Only what comes after the last of them stretches."""
+    problem = replace(
+        PROBLEM,
+        inputs=(),
+        boluses=(Bolus("feed", 0.0, 0.5),),
+        pieces=8,
+        elements=2,
+        free_harvest=True,
+        maximise=Maximise("product_mass", 100.0, Per.HOUR, extra=2.0),
+    )
+    start = situation(
+        problem, 24, time_h=1, bolus_times_h={"feed": [13, 7]}, earliest_h=16, guess={}
+    )
+    assert start.loose is not None
+    for factor, ends_h in zip(start.stretch, (16, 24), strict=True):
+        nodes_h = np.cumsum(start.lengths_h(factor))
+        assert nodes_h[-1] == pytest.approx(ends_h)
+        assert np.abs(nodes_h - 6).min() == pytest.approx(0, abs=1e-9)
+        assert np.abs(nodes_h - 12).min() == pytest.approx(0, abs=1e-9)
+    plan = Nmpc(problem).solve(start, None)
+    assert plan.usable, plan.message
+    assert [at_h for at_h, _, _ in boluses_of(plan)] == pytest.approx([7, 13])
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"bolus_times_h": {"feed": [np.nan]}}, "times of boluses must be finite"),
+        ({"bolus_times_h": {"feed": list(range(1, 11))}}, "at 10 times ahead, but each begins"),
+        (
+            {"bolus_times_h": {"feed": [60]}, "earliest_h": 50},
+            "may be poured at 60 h, but must come before the earliest harvest, 50 h",
+        ),
+    ],
+)
+def test_times_of_boluses_that_cannot_be_are_refused(given: dict[str, Any], words: str) -> None:
+    problem = replace(PROBLEM, boluses=(Bolus("feed", 0.0, 0.5),), free_harvest=True)
+    with pytest.raises(ValueError, match=words):
+        situation(problem, 90, **given)
+
+
 def test_a_situation_says_what_it_is_told_and_else_what_the_model_says() -> None:
     problem = replace(PROBLEM, scenarios=Scenarios(2))
     here = situation(
@@ -165,6 +211,7 @@ def test_a_situation_says_what_it_is_told_and_else_what_the_model_says() -> None
         ({"setpoints": {"volume": 1.0}}, "needs setpoints of nothing, but got those of volume"),
         ({"bolus_times_h": {"feed": [1.0]}}, "needs times of boluses of nothing, but got those of"),
         ({"earliest_h": 80.0}, "which must be free"),
+        ({"time_h": np.nan}, "time_h is nan, but must be finite"),
         ({"others": [{"mu_m": 0.03}]}, "has 1 scenarios: the expected one and 0 others, not 1"),
     ],
 )
@@ -184,6 +231,9 @@ def test_no_plan_is_no_table() -> None:
     none = no_plan("harvest", SolveStatus.INFEASIBLE, 0.0, reason="Volume is beyond its limit.")
     with pytest.raises(ValueError, match=r"no plan, INFEASIBLE: .* Volume is beyond its limit\."):
         plan_table(PROBLEM, none)
+    for read in (inputs_of, boluses_of):
+        with pytest.raises(ValueError, match=r"no plan, INFEASIBLE: .* Volume is beyond"):
+            read(none)
 
 
 # ------------------------------------------------------------------ the filter
@@ -266,12 +316,20 @@ def test_a_dose_of_something_unknown_is_refused() -> None:
         filtered(kalman(), measured(), doses=[(5.5, "wine", 2.0)])
 
 
+@pytest.mark.parametrize("dose", [(5.5, "feed", np.nan), (5.5, "feed", -1.0), (-1.0, "feed", 1.0)])
+def test_a_dose_that_cannot_be_is_refused(dose: tuple[float, str, float]) -> None:
+    with pytest.raises(ValueError, match=r"a dose of .* L of feed at .* h: litres must not be neg"):
+        filtered(kalman(), measured(), doses=[dose])
+
+
 @pytest.mark.parametrize(
     ("table", "lab", "words"),
     [
         ({"volume": [1.0]}, {}, "table: there must be a column time_h"),
         ({"time_h": [0.0, 1.0], "volume": [1.0]}, {}, "each column needs one value for each row"),
         ({"time_h": [1.0, 1.0]}, {}, "time_h must rise from row to row"),
+        ({"time_h": [1.0], "volume": ["a"]}, {}, "table: volume must be numbers"),
+        ({"time_h": [1.0]}, {"drawn_h": [np.nan], "biomass": [1.0]}, "lab: drawn_h must be finite"),
         ({"time_h": [1.0], "x": [1.0]}, {}, "no signal or input 'x'; known: volume, feed"),
         ({"time_h": [1.0]}, {"drawn_h": [1.0], "x": [1.0]}, "no assay here, 'x'; known: biomass"),
         (
@@ -294,6 +352,9 @@ def test_a_table_that_does_not_fit_is_refused(
         ({"signals": [SignalSettings("x", 1.0)]}, "no output 'x'"),
         ({"assays": [SignalSettings("feed", 1.0, output="biomass")]}, "has the name of an input"),
         ({"uncertainty": {"x": None}}, "no state 'x'"),
+        ({"signals": [SignalSettings("volume", 0.0)]}, "volume: noise must be positive"),
+        ({"assays": [SignalSettings("volume", np.nan)]}, "volume: noise must be positive"),
+        ({"signals": [SignalSettings("volume", 1.0)] * 2}, "volume is there 2 times"),
         ({"learnt": ["x"]}, "no parameter 'x'"),
         ({"learnt": ["K_i"]}, "does not say how far K_i varies: give an AdaptedParameter"),
     ],

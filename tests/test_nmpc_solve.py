@@ -10,7 +10,7 @@ from controllers.arrays import Floats
 from controllers.grid import even
 from controllers.nmpc import Nmpc
 from controllers.plan import ADVICE, Plan, SolveStatus
-from controllers.problem import Maximise, Rewarded, Tracked
+from controllers.problem import Limit, Maximise, Rewarded, Scenarios, Tracked
 from controllers.transcription import radau
 from controllers.warm_start import shifted
 from mpc_agent.codec import encode
@@ -62,6 +62,30 @@ def test_a_higher_degree_is_nearer_to_the_integrated_truth() -> None:
 def test_a_problem_refuses_names_that_the_model_does_not_have(field: str, value: Any) -> None:
     with pytest.raises(ValueError, match=r"'cels' is not in model batch_reactor \(.*cells"):
         harvest_problem(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"degree": 0}, "degree is 0, but must be at least 1"),
+        ({"elements": 0}, "elements is 0, but must be at least 1"),
+        ({"scenarios": Scenarios(0)}, "scenarios.count is 0, but must be at least 1"),
+        ({"maximise": Maximise("cells", scale=0.0)}, "cells: scale is 0, but must be positive"),
+        ({"limits": (Limit("cells", 3.0, 2.0),)}, "cells: lower, 3, is above upper, 2"),
+    ],
+)
+def test_a_problem_refuses_numbers_that_cannot_be(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        harvest_problem(**changes)
+
+
+def test_a_problem_refuses_inputs_whose_ends_are_the_wrong_way_round() -> None:
+    feed = harvest_problem().inputs[0]
+    turned = replace(feed, lower=feed.upper, upper=feed.lower)
+    with pytest.raises(ValueError, match=rf"input {feed.name}: from .* is no finite interval"):
+        harvest_problem(inputs=(turned,))
+    with pytest.raises(ValueError, match=f"input {feed.name} is decided twice"):
+        harvest_problem(inputs=(feed, feed))
 
 
 # ------------------------------------------------------------------ a good plan

@@ -14,6 +14,7 @@ from controllers import solvers
 from controllers.grid import even
 from controllers.nmpc import Nmpc
 from controllers.plan import ADVICE, SolveStatus
+from controllers.problem import Method
 from mpc_agent.codec import encode
 from tests.examples_core import (
     harvest_problem,
@@ -21,6 +22,7 @@ from tests.examples_core import (
     reactor_situation,
     solved,
 )
+from tests.examples_plans import published_problem, published_situation
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +47,32 @@ def test_numbers_that_are_none_are_a_status(harvest: Nmpc, field: str, wrong: fl
     assert plan.attempts == ()
     assert plan.warm is None
     assert plan.message == ADVICE[SolveStatus.NUMERICAL_ERROR]
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0])
+def test_pieces_without_length_are_a_status(harvest: Nmpc, wrong: float) -> None:
+    situation = long_situation(harvest.problem)
+    steps_h = situation.steps_h.copy()
+    steps_h[3] = wrong
+    plan = harvest.solve(replace(situation, steps_h=steps_h), None)
+    assert plan.status is SolveStatus.NUMERICAL_ERROR
+    assert plan.attempts == ()
+
+
+@pytest.mark.parametrize("vector", ["decision", "constraint_multipliers", "bound_multipliers"])
+@pytest.mark.parametrize("method", Method)
+def test_a_last_point_that_is_no_number_is_not_begun_from(vector: str, method: Method) -> None:
+    """IPOPT does not come back from one multiplier that is none."""
+    nmpc = Nmpc(published_problem(method=method, elements=2))
+    situation = published_situation(nmpc.problem)
+    first = nmpc.solve(situation, None)
+    assert first.warm is not None
+    spoilt = getattr(first.warm, vector).copy()
+    spoilt[spoilt.size // 2] = nan
+    changes: dict[str, Any] = {vector: spoilt}
+    again = nmpc.solve(situation, replace(first, warm=replace(first.warm, **changes)))
+    assert again.attempts == ("warm", "cold")
+    np.testing.assert_array_equal(again.inputs, first.inputs)
 
 
 def test_a_plan_that_differs_from_its_simulation_is_refused() -> None:

@@ -69,6 +69,9 @@ def settings_for(
         refuse_unknown(model, "output", [item.shows], model.output_names)
         if item.name in model.inputs:
             raise ValueError(f"signal {item.name!r} has the name of an input: give it another")
+        _refuse_noise(item)
+    names = [item if isinstance(item, str) else item.name for item in learnt]
+    _refuse_twice([item.name for item in signals], [item.name for item in assays], names)
     refuse_unknown(model, "state", uncertainty or {}, model.state_names)
     state, parameters = state_and_parameters(model, known)
     initial = dict(zip(model.state_names, state.tolist(), strict=True))
@@ -88,6 +91,21 @@ def settings_for(
         assays=tuple(assays),
         adapted=tuple(_learnt(model, item) for item in learnt),
     )
+
+
+def _refuse_noise(item: SignalSettings) -> None:
+    """Refuse noise that is none, or no number."""
+    parts = item.absolute, item.relative
+    if not all(0.0 <= part < np.inf for part in parts) or sum(parts) == 0.0:
+        raise ValueError(f"{item.name}: noise must be positive, or a share of the value")
+
+
+def _refuse_twice(*groups: Sequence[str]) -> None:
+    """Refuse a name that is in one group more than once."""
+    for group in groups:
+        for name in group:
+            if group.count(name) > 1:
+                raise ValueError(f"{name} is there {group.count(name)} times, but must be once")
 
 
 def _learnt(model: PlantModel, item: str | AdaptedParameter) -> AdaptedParameter:
@@ -262,8 +280,7 @@ def filtered(
         raise ValueError("table: time_h must rise from row to row, from 0 or later")
     samples = sorted(_samples(kalman.settings, lab or {}), key=lambda item: item.entered_at_s)
     booked = tuple(Dose(what, litres, 3600 * at_h) for at_h, what, litres in doses)
-    liquids = (*kalman.settings.model.volume_flows, WATER, WITHDRAWN)
-    refuse_unknown(kalman.settings.model, "liquid", [item.what for item in booked], liquids)
+    _refuse_doses(kalman.settings.model, booked)
     rows = [{name: column[i] for name, column in columns.items()} for i in range(len(times_h))]
     memory = begin(kalman)
     estimates: list[Estimate] = []
@@ -284,11 +301,27 @@ def filtered(
     )
 
 
+def _refuse_doses(model: PlantModel, booked: Iterable[Dose]) -> None:
+    """Refuse liquids that are not the model's, and bookings that cannot be."""
+    for item in booked:
+        refuse_unknown(model, "liquid", [item.what], (*model.volume_flows, WATER, WITHDRAWN))
+        if not (0.0 <= item.given_at_s < np.inf and 0.0 <= item.volume_L < np.inf):
+            raise ValueError(
+                f"a dose of {item.volume_L:g} L of {item.what} at {item.given_at_s / 3600:g} h: "
+                "litres must not be negative, and the hour not before inoculation"
+            )
+
+
 def _columns(
     what: str, given: Mapping[str, Sequence[float] | Floats], first: str
 ) -> dict[str, Floats]:
     """Columns as arrays of one length."""
-    columns = {name: np.asarray(values, dtype=np.float64) for name, values in given.items()}
+    columns = {}
+    for name, values in given.items():
+        try:
+            columns[name] = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"{what}: {name} must be numbers, NaN where there is none") from None
     if first not in columns:
         raise ValueError(f"{what}: there must be a column {first}")
     for name, column in columns.items():
@@ -311,6 +344,8 @@ def _samples(
     entered_h = columns.pop("entered_h", drawn_h)
     names = [item.name for item in settings.assays]
     refuse_unknown(settings.model, "assay here,", columns, names)
+    if not np.isfinite(drawn_h).all():
+        raise ValueError("lab: drawn_h must be finite in every row")
     if not (entered_h >= drawn_h).all():
         raise ValueError("lab: no result can be entered before its sample was drawn")
     for name, column in columns.items():

@@ -35,6 +35,10 @@ SHARES = (-2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0)
 """Sizes of a jump that are tried, as shares of what is usual. The filter goes on from the nearest;
 from where it was before, the straight line that it sees by would lead it astray."""
 
+LEAST = 0.4
+"""Share of what is usual below which a change is none: slow learning follows it soon enough, and a
+probe that is off by a seventh looks the same."""
+
 MOMENTS = (0.1, 0.3, 0.5, 0.7, 0.9)
 """Moments of a jump that are tried, as shares of the step that it was in."""
 
@@ -75,6 +79,10 @@ def judge_jumps(
     i, j = began
     step = replace(history.chapters[i].steps[j], jump=jump)
     run = marched(kalman, with_step_changed(history.chapters, began, step), history.book, i)
+    learnt = kalman.coordinates.names.index(jump.parameter)
+    usual = next(item.jump for item in kalman.settings.adapted if item.name == jump.parameter)
+    if abs(run.belief.mean[learnt] - start.start.mean[learnt]) < LEAST * usual:
+        return None
     place = kalman.settings.model.parameter_names.index(jump.parameter)
     before, after = (kalman.parameters(belief)[place] for belief in (start.start, run.belief))
     return run, Decided(Judgement.JUMPED, jump.parameter, (float(before), float(after)))

@@ -89,7 +89,9 @@ def amount(value: float, unit: str, signed: bool = False) -> str:
 
 
 def banded(forecast: Forecast, unit: str) -> str:
-    """A forecast with its 95 % band."""
+    """A forecast with its 95 % band, alone where that is not known."""
+    if not isfinite(forecast.deviation):
+        return amount(forecast.value, unit)
     value, _ = _handy(forecast.value, unit, forecast.value)
     width, unit = _handy(BAND * forecast.deviation, unit, forecast.value)
     digits = _decimals(width)
@@ -115,9 +117,10 @@ def _handy(value: float, unit: str, largest: float) -> tuple[float, str]:
 def _harvest(when: When, told: Explanation) -> Iterator[str]:
     """What is expected, and when."""
     plan = told.expected.get("plan")
-    if plan is None:
+    if plan is None or not isfinite(plan.value):
         return
-    product = f"{banded(plan, told.unit)} (95 %) of {_what(when, told)}"
+    band = " (95 %)" if isfinite(plan.deviation) else ""
+    product = f"{banded(plan, told.unit)}{band} of {_what(when, told)}"
     text = f"Harvest {when.at(told.end_h)} with {product}"
     if isfinite(told.recipe_lead):
         recipe = _more(told.recipe_lead, told.unit, abs(plan.value))
