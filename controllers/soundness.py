@@ -347,17 +347,13 @@ def _odd_weights(problem: Problem) -> Iterator[Complaint]:
 
 
 def _odd_scales(structure: Structure, p: Floats) -> Iterator[Complaint]:
-    """Scales that are none, and those that are far from what their outputs are like."""
+    """Scales that are far from what their outputs are like."""
     model = structure.model
     x = np.array([item.scale for item in model.states.values()])
     u = np.array([min(max(i.scale, i.lower), i.upper) for i in model.inputs.values()])
     _, typical = structure.at(x, u, p)
     for item in asked_of(structure.problem):
         where = (*item.where, "scale")
-        if not (isfinite(item.scale) and item.scale > 0):
-            text = f"has the scale {item.scale:g}, which must be above 0 and finite"
-            yield Complaint(where, item.subject, text)
-            continue
         size = abs(float(typical[structure.output_place(item.output)]))
         unit = model.outputs_info[item.output].unit
         scale = f"{item.scale:g}" if unit == "1" else f"{item.scale:g} {unit}"

@@ -88,8 +88,10 @@ def test_an_outcome_is_judged_by_its_truth_and_kept(plant: OpenPlant, tmp_path: 
 
 def test_soft_limits_count_as_a_share_of_all_time_and_hard_ones_apart() -> None:
     fine = Outcome(99.0, {"glucose": 0.0}, (), 100.0, {})
-    poor = Outcome(95.0, {"glucose": 1.0, "volume": 50.0}, ("volume",), 100.0, {})
+    alarms = {"PUMP_DRIFT": 2}
+    poor = Outcome(95.0, {"glucose": 1.0, "volume": 50.0}, ("volume",), 100.0, {}, alarms=alarms)
     assert outside_percent([fine, poor]) == pytest.approx(0.5)
     results = Results({("agent", 1): fine, ("agent", 2): poor}, {1: 100.0, 2: 100.0})
-    told = verdicts(results)
+    *told, last = verdicts(results)
+    assert last == "agent: alarms in 2 batches: PUMP_DRIFT 2"
     assert [sentence.endswith(": met") for sentence in told] == [False, False, True, False]

@@ -259,11 +259,6 @@ WRONG: dict[str, tuple[dict[str, Any], tuple[str | int, ...], str]] = {
         ("tracked", "cells", "weight"),
         "tracked output cells has the weight -1: what gains by being larger has no optimum",
     ),
-    "no scale": (
-        {"tracked": (Tracked("cells", 1.0, 0.0),)},
-        ("tracked", "cells", "scale"),
-        "tracked output cells has the scale 0, which must be above 0 and finite",
-    ),
     "scale far too small": (
         {"maximise": Maximise("product_mass", 1e-9)},
         ("maximise", "scale"),
