@@ -79,7 +79,7 @@ class Rollout:
         self._pour = ca.Function("pour", [x, p, volumes_L], [after])
         equations = Equations(model)
         self._outputs = Buffered(equations.output.map(problem.pieces))
-        self._output, self._rate = Buffered(equations.output), Buffered(equations.rate)
+        self._output = Buffered(equations.output)
         self._decided = [model.input_names.index(name) for name in problem.decided]
         states = model.states.values()
         self._scales = np.array([item.scale for item in states])
@@ -215,11 +215,6 @@ class Rollout:
                 )
             ]
         )
-
-    def rate_now(self, situation: Situation) -> Floats:
-        """Time derivative of the initial state, shape (states,)."""
-        (rate,) = self._rate(situation.state, situation.given_now, situation.parameters)
-        return rate.copy()
 
     def _everywhere(self, parameters: Floats) -> Floats:
         """The same parameters in every piece, shape (pieces, parameters)."""
